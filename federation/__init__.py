@@ -1,0 +1,1 @@
+"""Protocol, cryptography and transports of a vertical federation."""

@@ -1,0 +1,1 @@
+"""The mathematics: set intersection, encrypted sums, masks, sealing."""

@@ -1,0 +1,1 @@
+"""Bytes on the move: transports, sealed links and the hub."""

@@ -1,0 +1,1 @@
+"""The order of messages: phases, transition tables, frozen messages and limits."""

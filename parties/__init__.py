@@ -1,0 +1,1 @@
+"""Item party, partner and coordinator, with their configuration and tables."""

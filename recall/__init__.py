@@ -1,0 +1,1 @@
+"""Candidates, channels, the index and ranking metrics."""

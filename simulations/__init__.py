@@ -1,0 +1,1 @@
+"""Data sets, scenarios, lift, report, benches and the fedrecall program."""

@@ -1,0 +1,1 @@
+"""Torch models: partner encoders, projections and the dual tower."""
