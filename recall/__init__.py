@@ -1,1 +1,39 @@
 """Candidates, channels, the index and ranking metrics."""
+
+from recall.candidates import NOTHING, Candidates
+from recall.channels import Channel, NearestVectors, Popularity, Query
+from recall.errors import (
+    CorruptIndexError,
+    ForeignIndexError,
+    IndexFileError,
+    NoTruthError,
+    RecallError,
+    ShapeError,
+)
+from recall.index import FlatIndex, Index
+from recall.manifest import Kind, Manifest
+from recall.metrics import gini, has_truth, list_metrics, user_metrics, without
+
+__all__ = [
+    "NOTHING",
+    "Candidates",
+    "Channel",
+    "CorruptIndexError",
+    "FlatIndex",
+    "ForeignIndexError",
+    "Index",
+    "IndexFileError",
+    "Kind",
+    "Manifest",
+    "NearestVectors",
+    "NoTruthError",
+    "Popularity",
+    "Query",
+    "RecallError",
+    "ShapeError",
+    "gini",
+    "has_truth",
+    "list_metrics",
+    "user_metrics",
+    "without",
+]
