@@ -1,0 +1,15 @@
+"""How much a peer may send before anything is read further."""
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Upper bounds on what comes from a peer; each is checked before memory is spent on it."""
+
+    max_frame_bytes: int = 256 * MIB
+    max_parts: int = 4096  # byte strings in one message
+    max_users: int = 4_000_000  # points one party may bring to the alignment
+    max_stashed_frames: int = 64  # frames of one sender that wait for their turn

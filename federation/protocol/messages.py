@@ -1,0 +1,196 @@
+"""Every message of a federation, frozen; the type says who sends it to whom.
+
+Payloads are opaque here: `federation.crypto` makes and reads them. A payload or key is never part
+of a printed message.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Anyone → everyone, in the clear: the values from which pair keys are derived."""
+
+    job: bytes  # 16 bytes, the same for all parties of a run
+    agreement: bytes  # SHA-256 of the settings all parties must share
+    ephemeral: bytes = field(repr=False)  # X25519 public key of this session
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Partner → item party: what an earlier session of the same run left on its disk."""
+
+    alignment: bytes  # identifier of the alignment it holds, or empty
+    epochs: tuple[int, ...]  # epochs it can continue from
+
+
+@dataclass(frozen=True, slots=True)
+class StartAfresh:
+    """Item party → partner: align and train from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFrom:
+    """Item party → partner: keep the alignment and continue after this epoch."""
+
+    epoch: int  # -1: only the alignment is held by all
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPoints:
+    """Item party → partner: its blinded identifiers, shuffled."""
+
+    points: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerPoints:
+    """Partner → item party: its blinded identifiers, shuffled."""
+
+    points: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDoubled:
+    """Item party → partner: the partner's points, blinded again, in the order received."""
+
+    points: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerDoubled:
+    """Partner → item party: the item party's points, blinded again, in the order received."""
+
+    points: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Item party → partner: slots of the shared users, by their doubled points ascending."""
+
+    alignment: bytes  # identifier of this alignment
+    total: int  # slots of the item party, shared or not
+    slots: bytes = field(repr=False)  # int32, little endian
+
+
+@dataclass(frozen=True, slots=True)
+class SummingKey:
+    """Item party → coordinator and partners: the public key of the forward sums."""
+
+    public: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GradientKey:
+    """Item party → partner: the public key of the backward products (`strict`)."""
+
+    public: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Activations:
+    """Partner → coordinator: its protected projections of one batch."""
+
+    step: int
+    rows: int
+    parts: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SummedActivations:
+    """Coordinator → item party: the sum over the cohort, still protected."""
+
+    step: int
+    rows: int
+    cohort: tuple[str, ...]
+    parts: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Coordinator → partner: the sum of this step went on; `collecting.WINDOW` limits the lead."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearGradients:
+    """Item party → partner (`plain` only): the gradient of the sum, row by row."""
+
+    step: int
+    values: bytes = field(repr=False)  # float32, little endian, (rows, dim)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedGradients:
+    """Item party → partner (`strict`): the gradient under the item party's own key."""
+
+    step: int
+    parts: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedProducts:
+    """Partner → item party (`strict`): products under encryption, flooded and masked."""
+
+    step: int
+    parts: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSums:
+    """Item party → partner (`strict`): the batch sum, which only the partner can unmask."""
+
+    step: int
+    sums: bytes = field(repr=False)  # int64, little endian, (columns, dim)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """Item party → partner: an epoch is over; keep this state if it is the best so far."""
+
+    epoch: int
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEnd:
+    """Item party → partner: go back to the best state, then send all slots once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Item party → everyone: the run is over and complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Anyone → everyone: this party cannot go on; `reason` holds no data of any user."""
+
+    reason: str
+
+
+Message = (
+    Greeting
+    | Holdings
+    | StartAfresh
+    | ResumeFrom
+    | ItemPoints
+    | PartnerPoints
+    | ItemDoubled
+    | PartnerDoubled
+    | Slots
+    | SummingKey
+    | GradientKey
+    | Activations
+    | SummedActivations
+    | Collected
+    | ClearGradients
+    | SealedGradients
+    | MaskedProducts
+    | ProductSums
+    | EpochEnd
+    | TrainingEnd
+    | Goodbye
+    | Stopped
+)
