@@ -1,0 +1,242 @@
+"""The item party's side of training: one step from summed embeddings to their gradient."""
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from towers.dssm import DSSM, DSSMConfig, SideCodes
+from towers.errors import ConfigError, FeatureError, StateError
+from towers.features import Floats
+from towers.loss import NegativeSampler, gather_positives, softmax_losses
+from towers.stopping import mean_recall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerConfig:
+    """How the item party learns.
+
+    Args:
+        model: shape of the towers.
+        learning_rate: of AdamW at the first step.
+        decay_steps: exchange steps over which the rate falls along a half cosine.
+        final_rate: share of `learning_rate` that is left in the end.
+        weight_decay: decoupled decay of the towers; the prior has none.
+        negatives: songs a step is contrasted with on average; all if at least the catalogue.
+        local_passes: own optimiser steps per exchange, with the summed embeddings kept.
+        dropout: share of the summed embedding's numbers set to 0 while training, in [0, 1).
+        gradient_scale: factor of the returned gradient, so that rows are about 1 long or less.
+    """
+
+    model: DSSMConfig = field(default_factory=DSSMConfig)
+    learning_rate: float = 0.01
+    decay_steps: int = 120
+    final_rate: float = 0.05
+    weight_decay: float = 0.01
+    negatives: int = 32768
+    local_passes: int = 2
+    dropout: float = 0.2
+    gradient_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or self.gradient_scale <= 0 or self.weight_decay < 0:
+            raise ConfigError("learning_rate and gradient_scale must be above 0")
+        if min(self.decay_steps, self.local_passes, self.negatives) < 1:
+            raise ConfigError("decay_steps, local_passes and negatives must be at least 1")
+        if not (0 <= self.dropout < 1 and 0 <= self.final_rate <= 1):
+            raise ConfigError("dropout must be in [0, 1) and final_rate in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """Graded labels by slot, and what the item party knows of users and songs beside them.
+
+    Args:
+        train: (n, m) weights above 0; rows of users who must not teach are empty.
+        validation: (n, m), the rows early stopping looks at; empty for everybody else.
+        side: the item party's own codes of users and songs.
+    """
+
+    train: sp.csr_array = field(repr=False)
+    validation: sp.csr_array = field(repr=False)
+    side: SideCodes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        slots, songs = self.train.shape
+        if self.validation.shape != self.train.shape:
+            raise FeatureError("training and validation labels differ in shape")
+        if (len(self.side.users), len(self.side.songs)) != (slots, songs):
+            raise FeatureError("side codes must have one row a slot and one row a song")
+        if self.train.nnz == 0:
+            raise FeatureError("no user has a label to learn from")
+        if not (self.train.data > 0).all():
+            raise FeatureError("label weights must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step gives.
+
+    Args:
+        loss: mean over the batch's users with labels; 0 if there are none.
+        gradient: (B, d) of the sum of the users' losses, zero rows for users without labels.
+    """
+
+    loss: float
+    gradient: Floats = field(repr=False)
+
+
+class ItemTrainer:
+    """Trains the towers on one batch at a time; its randomness needs no saved state."""
+
+    def __init__(self, config: TrainerConfig, labels: Labels, *, seed: int) -> None:
+        self._config, self._labels, self._seed = config, labels, seed
+        counts = np.bincount(labels.train.indices, minlength=labels.train.shape[1])
+        self._sampler = NegativeSampler(counts.astype(np.float32), config.negatives)
+        side = labels.side
+        self._own = torch.from_numpy(side.users)
+        self._song_codes = torch.from_numpy(side.songs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._model = DSSM(
+                config.model,
+                counts=torch.from_numpy(counts.astype(np.float32)),
+                side_dims=(side.users.shape[1], side.songs.shape[1]),
+            )
+        self._optimiser = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
+        self._steps = 0
+        held_out = np.flatnonzero(np.diff(labels.validation.indptr))
+        self._held_out = held_out.astype(np.int64)
+        shape = (len(held_out), config.model.embedding_dim)
+        self._held_out_summed = np.zeros(shape, np.float32)
+
+    def _groups(self) -> list[dict[str, object]]:
+        prior = [self._model.prior]
+        towers = [p for p in self._model.parameters() if p is not self._model.prior]
+        return [
+            {"params": towers, "weight_decay": self._config.weight_decay},
+            {"params": prior, "weight_decay": 0.0},
+        ]
+
+    def step(
+        self, epoch: int, step: int, slots: npt.NDArray[np.int64], summed: Floats
+    ) -> StepOutcome:
+        """Learn from one batch and say how its summed embeddings should change.
+
+        Args:
+            epoch: number of the epoch; with `step` and the seed it decides all randomness.
+            step: number of the batch in the epoch.
+            slots: (B,) who the rows are.
+            summed: (B, d) embeddings summed over partners.
+        """
+        self._remember(slots, summed)
+        labelled = np.flatnonzero(np.diff(self._labels.train.indptr)[slots])
+        gradient = np.zeros_like(summed)
+        if not len(labelled):
+            return StepOutcome(0.0, gradient)
+        self._set_rate()
+        leaf = torch.from_numpy(summed[labelled])
+        loss = 0.0
+        for local in range(self._config.local_passes):
+            leaf = leaf.detach().requires_grad_()
+            rng = np.random.default_rng([self._seed, epoch, step, local])
+            loss = self._local_step(slots[labelled], leaf, rng)
+        if leaf.grad is not None:
+            gradient[labelled] = leaf.grad.numpy() * self._config.gradient_scale
+        return StepOutcome(loss, gradient)
+
+    def _local_step(
+        self, slots: npt.NDArray[np.int64], summed: Tensor, rng: np.random.Generator
+    ) -> float:
+        negatives = self._sampler.draw(rng)
+        positives = gather_positives(self._labels.train[slots], negatives)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        users = self._model.users(self._drop(summed, generator), self._own[slots])
+        songs = torch.from_numpy(negatives.songs)
+        negative = users @ self._vectors(songs).T + self._model.prior[songs]
+        liked = self._vectors(positives.songs)
+        positive = (users[positives.rows] * liked).sum(dim=1) + self._model.prior[positives.songs]
+        correction = torch.from_numpy(negatives.log_inclusion)
+        losses = softmax_losses(negative, positive, positives, correction)
+        self._optimiser.zero_grad()
+        torch.autograd.backward(losses.sum())
+        self._optimiser.step()
+        return float(losses.detach().mean())
+
+    def _vectors(self, songs: Tensor) -> Tensor:
+        return self._model.songs(songs, self._song_codes[songs])
+
+    def _drop(self, summed: Tensor, generator: torch.Generator) -> Tensor:
+        if not self._config.dropout:
+            return summed
+        kept = torch.rand(summed.shape, generator=generator) >= self._config.dropout
+        return summed * kept / (1 - self._config.dropout)
+
+    def _set_rate(self) -> None:
+        config = self._config
+        cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, self._steps / config.decay_steps)))
+        share = config.final_rate + (1 - config.final_rate) * cosine
+        for group in self._optimiser.param_groups:
+            group["lr"] = float(config.learning_rate * share)
+        self._steps += 1
+
+    def _remember(self, slots: npt.NDArray[np.int64], summed: Floats) -> None:
+        """Keep validation users' latest sums: measuring recall then costs no exchange."""
+        place = np.searchsorted(self._held_out, slots)
+        place = np.minimum(place, max(len(self._held_out) - 1, 0))
+        if len(self._held_out):
+            found = self._held_out[place] == slots
+            self._held_out_summed[place[found]] = summed[found]
+
+    def validation_recall(self, top_k: int) -> float:
+        """Mean recall of the validation users, on the sums of their latest batch."""
+        queries = self.query_matrix(self._held_out, self._held_out_summed)
+        scores = queries @ self.item_matrix().T
+        return mean_recall(scores, self._labels.validation[self._held_out], top_k)
+
+    @torch.no_grad()
+    def query_matrix(self, slots: npt.NDArray[np.int64], summed: Floats) -> Floats:
+        """(B, d + 1) query vectors ``[u / temperature, 1]`` of users with given sums."""
+        users = self._model.users(torch.from_numpy(summed), self._own[slots])
+        return np.hstack([users.numpy(), np.ones((len(slots), 1), np.float32)])
+
+    @torch.no_grad()
+    def item_matrix(self) -> Floats:
+        """(m, d + 1) index vectors ``[v, b]``; the inner product with a query is the score."""
+        songs = torch.arange(len(self._song_codes))
+        vectors = self._vectors(songs).numpy()
+        return np.hstack([vectors, self._model.prior.detach().numpy()[:, None]])
+
+    def save(self) -> bytes:
+        """Everything a checkpoint needs; read it with `load`."""
+        buffer = io.BytesIO()
+        state = {
+            "model": self._model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "steps": self._steps,
+            "held_out_summed": torch.from_numpy(self._held_out_summed.copy()),
+        }
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        """Take over a checkpoint of a trainer with the same configuration and labels.
+
+        Raises:
+            StateError: the bytes are damaged, or fit another model.
+        """
+        try:
+            state = torch.load(io.BytesIO(saved), weights_only=True)
+            self._model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            summed = state["held_out_summed"].numpy()
+            steps = int(state["steps"])
+        except Exception as error:
+            raise StateError("the trainer's checkpoint does not fit this model") from error
+        if summed.shape != self._held_out_summed.shape:
+            raise StateError("the checkpoint's validation users are not this trainer's")
+        self._held_out_summed, self._steps = summed, steps
