@@ -1,0 +1,85 @@
+"""Every error of the parties package.
+
+PartiesError
+└── DataError                 a table or its description cannot be used
+    ├── MissingFileError      a file the description names is not there
+    ├── EmptyTableError       a file without a header or without rows
+    ├── EncodingError         bytes that are not UTF-8
+    ├── LayoutError           ragged rows, missing or repeated columns, unknown file types
+    ├── DuplicateKeyError     two rows for a key that must be unique
+    ├── ValueRefusedError     a value of the wrong type or range
+    └── DescriptionError      federation.toml says something it may not say
+"""
+
+from pathlib import Path
+
+
+class PartiesError(Exception):
+    """Base of every error the parties package raises on purpose."""
+
+
+class CheckpointError(PartiesError):
+    """A checkpoint cannot be written, is missing or is damaged; the message names the file."""
+
+
+class DataError(PartiesError):
+    """A table cannot be used; the message names file, column and line, and the way out.
+
+    Args:
+        problem: what is wrong and what to do, one sentence or two.
+        file: the file at fault; None for a table that was made in memory.
+        column: the column at fault, as its header spells it.
+        line: 1-based line of a text file, its header included.
+        row: 1-based row of a table that has no lines, such as Parquet.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: Path | None = None,
+        column: str | None = None,
+        line: int | None = None,
+        row: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.file = file
+        self.column = column
+        self.line = line
+        self.row = row
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        place = [str(self.file)] if self.file is not None else []
+        place += [f"column {self.column!r}"] if self.column is not None else []
+        place += [f"line {self.line}"] if self.line is not None else []
+        place += [f"row {self.row}"] if self.row is not None else []
+        return f"{', '.join(place)}: {self.problem}" if place else self.problem
+
+
+class MissingFileError(DataError):
+    """A file that the description names does not exist or cannot be read."""
+
+
+class EmptyTableError(DataError):
+    """A table has no header, or a header and no rows."""
+
+
+class EncodingError(DataError):
+    """A text file holds bytes that are not UTF-8."""
+
+
+class LayoutError(DataError):
+    """A table has ragged rows, missing or repeated columns, or an unknown file type."""
+
+
+class DuplicateKeyError(DataError):
+    """Two rows carry the same key."""
+
+
+class ValueRefusedError(DataError):
+    """A value has the wrong type, is missing where it may not be, or is out of range."""
+
+
+class DescriptionError(DataError):
+    """A federation.toml is not valid TOML or says something it may not say."""
