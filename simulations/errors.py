@@ -1,0 +1,48 @@
+"""Every error of the simulations package.
+
+SimulationError
+├── DataSetMissingError       a data set is not on this machine
+├── DataSetDamagedError       a data set's files are not what its description says
+├── FolderExistsError         a folder to be written is already there
+├── RunFolderError            a run folder cannot be used
+└── FetchError                a public data set could not be fetched
+    ├── DownloadError         the server or the link failed, or sent too much
+    ├── ChecksumError         the bytes are not the published ones
+    └── ArchiveError          an archive that cannot be unpacked safely
+"""
+
+
+class SimulationError(Exception):
+    """Base of every error the simulations package raises on purpose."""
+
+
+class DataSetMissingError(SimulationError):
+    """A data set is not on this machine; the message says how to get it."""
+
+
+class DataSetDamagedError(SimulationError):
+    """A data set's files are not what its description says."""
+
+
+class FolderExistsError(SimulationError):
+    """A folder to be written already exists; nothing was overwritten."""
+
+
+class RunFolderError(SimulationError):
+    """A run folder cannot be created, read or resumed."""
+
+
+class FetchError(SimulationError):
+    """A public data set could not be fetched; nothing was left half-written."""
+
+
+class DownloadError(FetchError):
+    """The server or the link failed, or sent more than the data set has."""
+
+
+class ChecksumError(FetchError):
+    """The downloaded bytes are not the published ones."""
+
+
+class ArchiveError(FetchError):
+    """An archive is damaged, too large, or names files outside its folder."""
