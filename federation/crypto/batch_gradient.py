@@ -1,0 +1,350 @@
+"""The backward of `strict`: a partner gets phi^T G summed over the batch, nothing finer.
+
+    GradientOpener   item party: seals the rows of G once for all partners, opens masked products
+    ProductMaker     partner: multiplies by its phi, floods and masks, and unmasks the sums
+
+1. `seal`: rows clipped, in fixed point, encrypted under the item party's own key, a group of
+   users at a time.
+2. `multiply`: for each column of phi, the sum over groups of ciphertext times column, plus a
+   flood (a fresh encryption of zero times two random plaintexts) and a uniform mask. The noise of
+   the products, which depends on phi, is below 2**60; the flood's is about 2**93, so it hides phi
+   by a factor of 2**33 at least. The mask hides what the slots hold.
+3. `sum_blocks`: decrypts one-time-padded values and sums them over the users of a ciphertext. A
+   single user's slots cover one row a group only and never go back.
+4. `unmask`: subtracts the same sum of the masks.
+"""
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from federation.crypto.gradient_config import GROUP_ROWS, Floats, GradientConfig
+from federation.crypto.gradient_wire import Kind, fingerprint, fingerprint_of, unwrap, wrap
+from federation.crypto.he_ntt import (
+    PLAIN_MODULUS,
+    SLOTS,
+    Cipher,
+    Integers,
+    Plain,
+    PublicRing,
+    SecretRing,
+)
+from federation.crypto.masks import KEY_BYTES, uniform_numbers
+from federation.errors import (
+    ForeignKeyError,
+    MalformedError,
+    MaskReuseError,
+    OutOfTurnError,
+    SettingError,
+)
+
+__all__ = ["GROUP_ROWS", "GradientConfig", "GradientOpener", "ProductMaker"]
+
+_FLOOD_FACTORS: Final = 2
+
+
+class GradientOpener:
+    """The item party: its key pair lives and dies with this object."""
+
+    def __init__(self, config: GradientConfig) -> None:
+        self._config = config
+        self._ring = SecretRing()
+        self._under = fingerprint(self._ring.public, settings=config.settings_bytes())
+
+    @property
+    def public(self) -> bytes:
+        """The public key and its fingerprint, for every partner."""
+        return wrap(Kind.PUBLIC_KEY, [self._ring.public], under=self._under)
+
+    def seal(self, gradients: Floats) -> tuple[bytes, ...]:
+        """Clip and encrypt a batch, once for all partners.
+
+        Args:
+            gradients: (groups, GROUP_ROWS, dim), zero where a group has no user, in gradient
+                units.
+
+        Returns:
+            One sealed group each, in the same order.
+
+        Raises:
+            SmallBatchError: too few users against the width, and no noise.
+            SettingError: another shape, too many users, or a value that is not finite.
+        """
+        fixed = self._config.fix_gradients(gradients)
+        self._config.refuse_batch(len(fixed) * GROUP_ROWS)
+        return tuple(self._seal_group(rows) for rows in fixed)
+
+    def _seal_group(self, rows: Integers) -> bytes:
+        parts = np.split(rows, self._config.ciphers_per_group)
+        sealed = [self._ring.encrypt(self._config.spread(part)) for part in parts]
+        return wrap(Kind.SEALED_GROUP, sealed, under=self._under)
+
+    def sum_blocks(
+        self,
+        products: tuple[bytes, ...],
+        *,
+        noise: Integers | None = None,
+        columns: int | None = None,
+    ) -> Integers:
+        """Decrypt one partner's masked products and sum each over the users of a ciphertext.
+
+        Args:
+            products: one for each of the partner's columns.
+            noise: (columns, dim) integers added once, in units of `GradientConfig.unit`; account
+                for it in the ledger, this does not.
+            columns: the partner's width, where it is not the configured one.
+
+        Returns:
+            (columns, dim) masked sums in [0, PLAIN_MODULUS).
+
+        Raises:
+            MalformedError: another count, or a product that is none.
+            TooLargeError: a product is longer than one can be.
+            ForeignKeyError: a product is under another key or other settings.
+            SettingError: noise is promised by the configuration and missing, or cannot be added.
+        """
+        expected = self._config.columns if columns is None else columns
+        if len(products) != expected:
+            raise MalformedError(f"{len(products)} products for {expected} columns")
+        added = self._checked_noise(noise, expected)
+        streams = [
+            unwrap(product, Kind.PRODUCT, count=1, under=self._under)[0] for product in products
+        ]
+        sums = [self._config.sum_users(self._ring.decrypt(stream)) for stream in streams]
+        return (np.stack(sums) + added) % PLAIN_MODULUS
+
+    def _checked_noise(self, noise: Integers | None, columns: int) -> Integers:
+        shape = (columns, self._config.dim)
+        if noise is None:
+            if self._config.noised:
+                raise SettingError("noised=True promises noise in every sum, but none was given")
+            return np.zeros(shape, dtype=np.int64)
+        if noise.shape != shape:
+            raise SettingError(f"noise has shape {noise.shape}, not {shape}")
+        if int(np.abs(noise).max()) > PLAIN_MODULUS // 2 - self._config.largest_sum:
+            raise SettingError("noise could carry a sum beyond the modulus; lower max_rows")
+        return noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pad:
+    """What hides one product: used once."""
+
+    flood: Cipher = field(repr=False)
+    mask: Plain = field(repr=False)
+    sums: Integers = field(repr=False)  # (dim,), of the mask over the users of a ciphertext
+
+
+class _PadSource:
+    """Draws pads from a key of this object's own."""
+
+    def __init__(self, config: GradientConfig, ring: PublicRing) -> None:
+        self._config = config
+        self._ring = ring
+        self._key = secrets.token_bytes(KEY_BYTES)
+        self._drawn = 0
+        self._ready: deque[_Pad] = deque()
+
+    def prepare(self, count: int) -> None:
+        """Make `count` pads ahead of time."""
+        self._ready.extend(self._make() for _ in range(count))
+
+    def take(self) -> _Pad:
+        """A pad nobody else will get."""
+        return self._ready.popleft() if self._ready else self._make()
+
+    def _make(self) -> _Pad:
+        flood = self._ring.flood([self._uniform() for _ in range(_FLOOD_FACTORS)])
+        mask = self._uniform()
+        centred = np.where(mask > PLAIN_MODULUS // 2, mask - PLAIN_MODULUS, mask)
+        return _Pad(
+            flood=flood, mask=self._ring.ring.encode(centred), sums=self._config.sum_users(mask)
+        )
+
+    def _uniform(self) -> Integers:
+        self._drawn += 1
+        return uniform_numbers(self._key, self._drawn, count=SLOTS, modulus=PLAIN_MODULUS)
+
+
+class _ColumnCache:
+    """Columns of phi as factors for the products, made when first used.
+
+    A factor takes 3 KiB and two thirds of a millisecond. When the factors exceed
+    `cache_bytes`, those unused for longest go.
+    """
+
+    def __init__(self, config: GradientConfig, ring: PublicRing, phi: Floats) -> None:
+        self._config = config
+        self._ring = ring
+        self._phi = config.fix_phi(phi)
+        self._factors: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def groups(self) -> int:
+        """Groups there are, the last one perhaps short."""
+        return -(-len(self._phi) // GROUP_ROWS)
+
+    def users(self, group: int) -> int:
+        """Users in a group."""
+        return min(GROUP_ROWS, len(self._phi) - group * GROUP_ROWS)
+
+    def factor(self, group: int, part: int, *, column: int) -> bytes:
+        """The factor for one ciphertext of a group; empty if the column is zero there.
+
+        SEAL refuses a product that is certainly zero, so callers leave those out.
+        """
+        key = (group, part, column)
+        found = self._factors.pop(key, None)
+        if found is None:
+            found = self._make(group, part, column)
+            self._bytes += len(found)
+        self._factors[key] = found
+        while self._bytes > self._config.cache_bytes:
+            self._bytes -= len(self._factors.popitem(last=False)[1])
+        return found
+
+    def _make(self, group: int, part: int, column: int) -> bytes:
+        rows = min(GROUP_ROWS, self._config.rows_per_cipher)
+        start = group * GROUP_ROWS + part * rows
+        end = min(start + rows, (group + 1) * GROUP_ROWS)
+        values = self._phi[start:end, column : column + 1].astype(np.int64)
+        return self._ring.factor(self._config.spread(values)) if values.any() else b""
+
+
+class ProductMaker:
+    """A partner: its phi and its masks never leave this object.
+
+    Args:
+        config: the same as the item party's, but for `columns`, `phi_bits` and `cache_bytes`.
+        public: the item party's `GradientOpener.public`.
+        phi: (slots, columns), values in [-1, 1]; zero rows for slots this partner does not know.
+
+    Raises:
+        MalformedError: `public` is not a public key.
+        TooLargeError: `public` is longer than one can be.
+        ForeignKeyError: `public` was made with other settings.
+        SettingError: `phi` cannot be encoded.
+    """
+
+    def __init__(self, config: GradientConfig, public: bytes, phi: Floats) -> None:
+        (key,) = unwrap(public, Kind.PUBLIC_KEY, count=1, under=None)
+        self._under = fingerprint(key, settings=config.settings_bytes())
+        if fingerprint_of(public) != self._under:
+            raise ForeignKeyError(
+                "the item party's key was made with another dim, clip or gradient_bits, or damaged"
+            )
+        self._config = config
+        self._ring = PublicRing(key)
+        self._columns = _ColumnCache(config, self._ring, phi)
+        self._pads = _PadSource(config, self._ring)
+        self._masks: dict[int, Integers] = {}
+        self._answered = -1
+
+    def prepare(self, steps: int) -> None:
+        """Make the floods and masks of some steps ahead of time (13 MiB a step of 32 columns)."""
+        self._pads.prepare(steps * self._config.columns)
+
+    def multiply(
+        self,
+        step: int,
+        groups: Sequence[int],
+        sealed: tuple[bytes, ...],
+        *,
+        skip: frozenset[int] = frozenset(),
+    ) -> tuple[bytes, ...]:
+        """Multiply a sealed batch by phi, flooded and masked.
+
+        Args:
+            step: number of the step; each is answered once, in rising order.
+            groups: the batch's groups, distinct, in the order of `sealed`.
+            sealed: what `GradientOpener.seal` gave.
+            skip: groups whose rows this partner leaves out, as if it did not know their users.
+
+        Returns:
+            One product for each column.
+
+        Raises:
+            MaskReuseError: the step was answered, or a later one; two answers for one step would
+                show the difference between two batches.
+            SmallBatchError: too few users against the width, and no noise.
+            SettingError: a group is unknown or named twice, or too many users.
+            MalformedError: another count, or a sealed group that is none.
+            TooLargeError: a sealed group is longer than one can be.
+            ForeignKeyError: a sealed group is under another key or other settings.
+        """
+        if step <= self._answered:
+            raise MaskReuseError(f"step {step} was answered or passed; it is not answered again")
+        self._refuse_groups(groups, skip)
+        if len(sealed) != len(groups):
+            raise MalformedError(f"{len(sealed)} sealed groups for {len(groups)} groups")
+        batch = self._open(groups, sealed, skip)
+        pads = [self._pads.take() for _ in range(self._config.columns)]
+        products = tuple(self._product(batch, column, pad) for column, pad in enumerate(pads))
+        self._masks[step] = np.stack([pad.sums for pad in pads])
+        self._answered = step
+        return products
+
+    def unmask(self, step: int, sums: Integers) -> Floats:
+        """Turn the item party's masked sums into phi^T G.
+
+        Args:
+            step: the oldest step that was multiplied and not unmasked.
+            sums: (columns, dim) in [0, PLAIN_MODULUS), from `GradientOpener.sum_blocks`.
+
+        Returns:
+            (columns, dim), in gradient units. The step's masks are forgotten.
+
+        Raises:
+            OutOfTurnError: another step is due, or none.
+            MalformedError: another shape or range, or sums no batch can reach.
+        """
+        due = next(iter(self._masks), None)
+        if step != due:
+            raise OutOfTurnError(f"sums for step {step}, but the step due is {due}")
+        shape = (self._config.columns, self._config.dim)
+        if sums.shape != shape or sums.dtype != np.int64:
+            raise MalformedError(f"sums are {sums.dtype} {sums.shape}, not int64 {shape}")
+        if int(sums.min()) < 0 or int(sums.max()) >= PLAIN_MODULUS:
+            raise MalformedError("sums lie outside the plain modulus")
+        clear = (sums - self._masks[step]) % PLAIN_MODULUS
+        clear = np.where(clear > PLAIN_MODULUS // 2, clear - PLAIN_MODULUS, clear)
+        if not self._config.noised and int(np.abs(clear).max()) > self._config.largest_sum:
+            raise MalformedError("sums beyond what a batch can reach: they are of another step")
+        del self._masks[step]
+        return (clear * self._config.unit).astype(np.float32)
+
+    def _refuse_groups(self, groups: Sequence[int], skip: frozenset[int]) -> None:
+        if len(set(groups)) != len(groups):
+            raise SettingError("a group is named twice in one batch")
+        if any(not 0 <= group < self._columns.groups for group in groups):
+            raise SettingError(f"a group is not one of the {self._columns.groups} there are")
+        # Users left out hide nobody, so they do not count.
+        self._config.refuse_batch(sum(self._columns.users(g) for g in groups if g not in skip))
+
+    def _open(
+        self, groups: Sequence[int], sealed: tuple[bytes, ...], skip: frozenset[int]
+    ) -> list[tuple[int, int, Cipher]]:
+        """The batch's ciphertexts with their group and part, without those to skip."""
+        count = self._config.ciphers_per_group
+        parts = [
+            unwrap(item, Kind.SEALED_GROUP, count=count, under=self._under) for item in sealed
+        ]
+        return [
+            (group, number, self._ring.open(stream))
+            for group, streams in zip(groups, parts, strict=True)
+            if group not in skip
+            for number, stream in enumerate(streams)
+        ]
+
+    def _product(self, batch: list[tuple[int, int, Cipher]], column: int, pad: _Pad) -> bytes:
+        for group, part, cipher in batch:
+            factor = self._columns.factor(group, part, column=column)
+            if factor:
+                self._ring.add_product(pad.flood, cipher, factor=factor)
+        stream = self._ring.finish(pad.flood, mask=pad.mask)
+        return wrap(Kind.PRODUCT, [stream], under=self._under)
