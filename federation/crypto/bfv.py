@@ -29,6 +29,7 @@ from federation.crypto.cipher import (
     checked_shape,
     checked_values,
     fingerprint,
+    own_secret,
 )
 from federation.crypto.ciphertext_shape import (
     VectorShape,
@@ -38,7 +39,7 @@ from federation.crypto.ciphertext_shape import (
 )
 from federation.crypto.masks import PairwiseMasks
 from federation.crypto.packing import Packing
-from federation.errors import ForeignKeyError, SettingError
+from federation.errors import SettingError
 
 _DEGREE: Final = 4096
 _ROOM_BITS: Final = 12
@@ -231,10 +232,3 @@ class BfvCipher:
         setting = _Setting.of(self.config, public=key_pair.public)
         secret = own_secret(key_pair, setting.fingerprint)
         return BfvDecryptor(setting=setting, context=secret)
-
-
-def own_secret(key_pair: KeyPair, expected: bytes) -> he.KeyContext:
-    """The secret of a key pair; raises ForeignKeyError if it is of another scheme or setting."""
-    if key_pair.secret is None or key_pair.fingerprint != expected:
-        raise ForeignKeyError("the key pair belongs to another scheme or setting")
-    return key_pair.secret

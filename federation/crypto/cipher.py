@@ -216,3 +216,10 @@ def body_of(payload: bytes, own: bytes) -> bytes:
             "public key, partners, clip and bits"
         )
     return payload[FINGERPRINT_BYTES:]
+
+
+def own_secret(key_pair: KeyPair, expected: bytes) -> he.KeyContext:
+    """The secret of a key pair; raises ForeignKeyError if it is of another scheme or setting."""
+    if key_pair.secret is None or key_pair.fingerprint != expected:
+        raise ForeignKeyError("the key pair belongs to another scheme or setting")
+    return key_pair.secret

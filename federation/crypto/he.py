@@ -14,7 +14,7 @@ TenSEAL never releases the interpreter lock; every context here uses one thread.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,9 @@ class KeyContext:
         """
         vector = _load_vector(self.parameters, self._context, ciphertext)
         return np.array(vector.decrypt(), dtype=np.float64)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret key is never copied, pickled or sent to another process")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
