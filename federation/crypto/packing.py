@@ -105,6 +105,7 @@ def batching_prime(above: int, *, degree: int, bits: int) -> int:
 
     If none of `bits` bits is large enough, one of more bits is taken.
     """
+    above = max(above, _WITNESSES[-1])  # the test of primality is for numbers above its bases
     step = 2 * degree  # batching needs p = 1 modulo 2 * degree
     while True:
         candidate = ((1 << bits) - 2) // step * step + 1
