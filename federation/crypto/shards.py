@@ -21,7 +21,7 @@ from itertools import accumulate, pairwise
 from queue import SimpleQueue
 from struct import Struct, pack, unpack_from
 from subprocess import PIPE, Popen
-from typing import IO, cast
+from typing import IO, NoReturn, cast
 from weakref import finalize
 
 from federation.crypto.curve import (
@@ -95,6 +95,9 @@ class Shards:
 
     def __repr__(self) -> str:
         return f"Shards(workers={self._workers}, started={len(self._started)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("it holds a secret scalar, which must not be written anywhere")
 
     def map(self, task: Task, items: Sequence[bytes]) -> list[bytes]:
         """Do `task` to every item, in order.

@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 _JOB = b"bench"
 _PEER_PACKAGE = "private_set_intersection"
 _PEER_FALSE_POSITIVES = 1e-9  # chance of any false match in the whole run
-_BARE_EXCHANGES = 8_000  # about 0.25 s
+_BARE_EXCHANGES = range(100, 8_000)  # as many as identifiers, up to about 0.25 s
 _BARE_REPEATS = 3
 
 
@@ -75,12 +75,13 @@ def run_psi_bench(
     if size < 2 or size % 2 or processes < 1:
         raise ValueError(f"size {size} must be even and positive, processes {processes} >= 1")
     say = progress or _ignore
+    exchanges = min(max(size, _BARE_EXCHANGES.start), _BARE_EXCHANGES.stop)
     say("bare X25519 exchanges")
-    before = [_bare_rates(processes) for _ in range(_BARE_REPEATS)]
+    before = [_bare_rates(exchanges, processes) for _ in range(_BARE_REPEATS)]
     say("set intersection")
     run = _intersect(size, processes)
     say("bare X25519 exchanges again")
-    rates = before + [_bare_rates(processes) for _ in range(_BARE_REPEATS)]
+    rates = before + [_bare_rates(exchanges, processes) for _ in range(_BARE_REPEATS)]
     bare = BareRates(
         alone=median(rate.alone for rate in rates),
         together=median(rate.together for rate in rates),
@@ -137,7 +138,7 @@ def _intersect(size: int, processes: int) -> Intersection:
         from_item, from_partner = item.blind(), partner.blind()
         to_partner = item.reblind(from_partner, max_count=size)
         to_item = partner.reblind(from_item, max_count=size)
-        found = item.match(to_item).tolist(), partner.match(to_partner).tolist()
+        found = sorted(item.match(to_item)), sorted(partner.match(to_partner))
     seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - spent
     half = size // 2
     _require(found == ([*range(half, size)], [*range(half)]))
@@ -157,15 +158,15 @@ def _peer_cpu_seconds(size: int) -> float:
     return cpu_seconds
 
 
-def _bare_rates(processes: int) -> BareRates:
+def _bare_rates(exchanges: int, processes: int) -> BareRates:
     return BareRates(
-        alone=exchanges_per_second(_BARE_EXCHANGES),
-        together=median(_rates_together(processes)),
+        alone=exchanges_per_second(exchanges),
+        together=median(_rates_together(exchanges, processes)),
     )
 
 
-def _rates_together(processes: int) -> list[float]:
-    loops = [_start_loop() for _ in range(processes)]
+def _rates_together(exchanges: int, processes: int) -> list[float]:
+    loops = [_start_loop(exchanges) for _ in range(processes)]
     for loop in loops:
         cast(IO[str], loop.stdout).readline()  # it is ready
     for loop in loops:
@@ -175,9 +176,9 @@ def _rates_together(processes: int) -> list[float]:
     return [float(loop.communicate()[0]) for loop in loops]
 
 
-def _start_loop() -> Popen[str]:
+def _start_loop(exchanges: int) -> Popen[str]:
     return Popen(  # noqa: S603 - a module of this program, run by this very interpreter
-        [sys.executable, "-P", "-m", "simulations.bench.bare", str(_BARE_EXCHANGES)],
+        [sys.executable, "-P", "-m", "simulations.bench.bare", str(exchanges)],
         stdin=PIPE,
         stdout=PIPE,
         text=True,
