@@ -1,23 +1,23 @@
 """Every error of the federation package.
 
-    FederationError
-    ├── PeerError                 what a peer sent cannot be accepted
-    │   ├── MalformedError        bytes that do not decode to a message
-    │   ├── TooLargeError         more bytes or items than the limits allow
-    │   ├── OutOfTurnError        a message the phase does not allow
-    │   ├── ReplayedError         a frame seen before, or out of order
-    │   ├── TamperedError         a frame or payload whose authentication fails
-    │   ├── UnknownPeerError      a name that is not on the roster
-    │   ├── InvalidPointError     a PSI point that is not a usable curve point
-    │   └── ForeignKeyError       material made under another key or setting
-    ├── PeerLostError             a peer went silent or closed its link
-    ├── SettingError              this party's own settings cannot be run
-    │   ├── SinglePartnerError    one partner: there is no sum to hide in
-    │   ├── GuardBitsError        more partners than the packed fields can add
-    │   └── SmallBatchError       a batch too small against its width, without noise
-    ├── IdentifierError           this party's own identifiers are unusable
-    ├── NoSharedUserError         the intersection is empty
-    └── MaskReuseError            the same step would be masked twice
+FederationError
+├── PeerError                 what a peer sent cannot be accepted
+│   ├── MalformedError        bytes that do not decode to a message
+│   ├── TooLargeError         more bytes or items than the limits allow
+│   ├── OutOfTurnError        a message the phase does not allow
+│   ├── ReplayedError         a frame seen before, or out of order
+│   ├── TamperedError         a frame or payload whose authentication fails
+│   ├── UnknownPeerError      a name that is not on the roster
+│   ├── InvalidPointError     a PSI point that is not a usable curve point
+│   └── ForeignKeyError       material made under another key or setting
+├── PeerLostError             a peer went silent or closed its link
+├── SettingError              this party's own settings cannot be run
+│   ├── SinglePartnerError    one partner: there is no sum to hide in
+│   ├── GuardBitsError        more partners than the packed fields can add
+│   └── SmallBatchError       a batch too small against its width, without noise
+├── IdentifierError           this party's own identifiers are unusable
+├── NoSharedUserError         the intersection is empty
+└── MaskReuseError            the same step would be masked twice
 """
 
 

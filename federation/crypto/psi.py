@@ -162,7 +162,8 @@ class Blinder:
             doubled: this party's own points as the peer's `reblind` returned them.
 
         Returns:
-            (shared,) sorted indices into this party's `identifiers`.
+            (shared,) indices into this party's `identifiers`, by ascending doubled points:
+            both sides hold the same points, so position i is one user to both.
 
         Raises:
             OutOfTurnError: `reblind` has not run, or this has run already.
@@ -178,11 +179,13 @@ class Blinder:
             raise MalformedError(f"{len(returned)} points came back of {count} sent")
         check_canonical(returned)
         self._refuse_own(returned)
-        shared = [
-            i for i, point in zip(self._order, returned, strict=True) if point in self._theirs
-        ]
+        shared = sorted(
+            (point, i)
+            for i, point in zip(self._order, returned, strict=True)
+            if point in self._theirs
+        )
         self._phase = Phase.MATCHED
-        return np.array(sorted(shared), dtype=np.int64)
+        return np.array([i for _, i in shared], dtype=np.int64)
 
     def _expect(self, phase: Phase) -> None:
         if self._phase is not phase:

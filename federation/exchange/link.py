@@ -80,6 +80,11 @@ class Link:
         """This party's name."""
         return self._config.name
 
+    @property
+    def job(self) -> bytes:
+        """The run this link belongs to, 16 bytes."""
+        return self._config.job
+
     def greet(self) -> None:
         """Exchange greetings with every party and derive all pair keys.
 

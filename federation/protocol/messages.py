@@ -34,6 +34,7 @@ class ResumeFrom:
     """Item party → partner: keep the alignment and continue after this epoch."""
 
     epoch: int  # -1: only the alignment is held by all
+    finished: bool  # whether training was over by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,10 @@ class EpochEnd:
 
 @dataclass(frozen=True, slots=True)
 class TrainingEnd:
-    """Item party → partner: go back to the best state, then send all slots once."""
+    """Item party → partner: as `EpochEnd`; then go back to the best state and send all slots."""
+
+    epoch: int
+    best: bool
 
 
 @dataclass(frozen=True, slots=True)

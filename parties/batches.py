@@ -1,0 +1,64 @@
+"""The batches and step numbers of a run, the same for all parties.
+
+Steps are numbered through the whole run: first the training steps of every epoch there could be,
+then those of serving. A number therefore never stands for two batches.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from parties.ciphers import GROUP_ROWS
+from parties.config import RunConfig
+from parties.seeds import derive_seed
+from towers.schedule import BatchSchedule
+
+Groups = npt.NDArray[np.int64]
+
+
+class BatchPlan:
+    """Which groups of slots are in which step."""
+
+    def __init__(self, config: RunConfig, slots: int) -> None:
+        self._epochs = config.training.epochs
+        self._schedule = BatchSchedule(
+            slots=slots,
+            group_rows=GROUP_ROWS,
+            batch_groups=config.exchange.batch_groups,
+            seed=derive_seed(config.seed, "schedule"),
+        )
+
+    @property
+    def padded_slots(self) -> int:
+        """Slots, with the last group filled up."""
+        return self._schedule.groups * self._schedule.group_rows
+
+    @property
+    def steps(self) -> int:
+        """Training steps an epoch."""
+        return self._schedule.steps
+
+    def epoch(self, number: int) -> list[Groups]:
+        """The groups of each training step of an epoch, ascending within a step."""
+        return self._schedule.epoch(number)
+
+    def step(self, epoch: int, number: int) -> int:
+        """The number of a training step in the run."""
+        return epoch * self._schedule.steps + number
+
+    def serving(self) -> Iterator[tuple[int, Groups]]:
+        """Step number and groups of each batch that together hold every slot once."""
+        first = self._epochs * self._schedule.steps
+        groups = np.arange(self._schedule.groups, dtype=np.int64)
+        for number, batch in enumerate(np.array_split(groups, self._schedule.steps)):
+            yield first + number, batch
+
+    def rows(self, groups: Groups) -> Groups:
+        """The slots of some groups that a user sits in."""
+        return self._schedule.rows(groups)
+
+    def padded_rows(self, groups: Groups) -> Groups:
+        """The slots of some groups, the empty ones behind the last user too."""
+        size = self._schedule.group_rows
+        return np.asarray((groups[:, None] * size + np.arange(size)).ravel(), np.int64)

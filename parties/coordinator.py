@@ -1,0 +1,79 @@
+"""The coordinator: adds what it cannot read, for people it does not know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from federation.crypto.cipher import Adder
+from federation.errors import MalformedError, OutOfTurnError
+from federation.exchange.link import Link
+from federation.protocol.collecting import Collector
+from federation.protocol.messages import (
+    Activations,
+    Collected,
+    Goodbye,
+    SummedActivations,
+    SummingKey,
+)
+from parties.ciphers import forward_cipher
+from parties.cohort import check_cohort
+from parties.config import ITEM, RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorOutcome:
+    """How many sums a run was made of."""
+
+    sums: int
+
+
+class Coordinator:
+    """Sums the partners' protected activations, step by step, for the item party."""
+
+    def __init__(self, link: Link, config: RunConfig, partners: Sequence[str]) -> None:
+        """Serve one run.
+
+        Raises:
+            SinglePartnerError, SettingError: the cohort is too small for the profile.
+        """
+        self._link = link
+        self._config = config
+        floor = check_cohort(config, partners)
+        self._collector: Collector[Activations] = Collector(partners, min_cohort=floor)
+
+    def run(self) -> CoordinatorOutcome:
+        """Greet everyone, then add until the item party says goodbye.
+
+        Raises:
+            PeerError: a party sent something unacceptable.
+            PeerLostError: a party stopped or is silent.
+        """
+        self._link.greet()
+        key = self._link.receive(ITEM, SummingKey)
+        cipher = forward_cipher(self._config, len(self._collector.cohort))
+        adder = cipher.adder(key.public)
+        sums = 0
+        while True:
+            sender, message = self._link.receive_any()
+            match message:
+                case Activations():
+                    sums += self._collect(adder, sender, message)
+                case Goodbye() if sender == ITEM:
+                    return CoordinatorOutcome(sums)
+                case _:
+                    kind = type(message).__name__
+                    raise OutOfTurnError(f"{sender} sent {kind} to the coordinator")
+
+    def _collect(self, adder: Adder, sender: str, message: Activations) -> int:
+        gathered = self._collector.accept(sender, message.step, message)
+        if gathered is None:
+            return 0
+        rows = gathered[0].rows
+        if any(each.rows != rows for each in gathered):
+            raise MalformedError(f"the partners disagree on the rows of step {message.step}")
+        shape = (rows, self._config.dim)
+        total = adder.add([each.parts for each in gathered], shape=shape)
+        cohort = self._collector.cohort
+        self._link.post(ITEM, SummedActivations(message.step, rows, cohort, total))
+        for partner in cohort:
+            self._link.post(partner, Collected(message.step))
+        return 1

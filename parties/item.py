@@ -1,0 +1,124 @@
+"""The item party: it holds songs and listening, and learns from sums alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
+from parties.alignment import ItemAlignment, align_item
+from parties.cohort import check_cohort
+from parties.config import COORDINATOR
+from parties.data import ItemData
+from parties.events import Progress, Stage
+from parties.item_training import History, ItemTraining
+from parties.session import Session
+from parties.talk import Talk
+from towers.features import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemOutcome:
+    """What a run leaves the item party with.
+
+    Args:
+        queries: (n, d + 1) query vectors, one a user.
+        items: (m, d + 1) index vectors; the inner product with a query is the score.
+        history: one entry an epoch.
+        shared: partner → numbers of the users it knows too.
+        sent: bytes it sent, by stage.
+    """
+
+    queries: Floats = field(repr=False)
+    items: Floats = field(repr=False)
+    history: History
+    shared: Mapping[str, npt.NDArray[np.int64]] = field(repr=False)
+    sent: dict[str, int]
+
+
+class ItemParty:
+    """The item party's part of a run, from greeting to goodbye."""
+
+    def __init__(self, session: Session, data: ItemData) -> None:
+        """Prepare; nothing is sent yet.
+
+        Raises:
+            SinglePartnerError, SettingError: the cohort is too small for the profile.
+        """
+        check_cohort(session.config, session.partners)
+        self._session = session
+        self._data = data
+        profile = session.config.profile
+        self._talks = {name: Talk(session.link, name, profile) for name in session.partners}
+
+    def run(self) -> ItemOutcome:
+        """Greet, align, train, serve.
+
+        Raises:
+            PeerError: a peer sent something unacceptable.
+            PeerLostError: a peer stopped or is silent.
+            FederationError: this party's own data or settings cannot be run.
+            CheckpointError: its disk refused.
+        """
+        session = self._session
+        session.link.greet()
+        alignment, resume = self._align()
+        training = ItemTraining(session, self._talks, self._data, alignment)
+        training.train(resume)
+        queries = training.serve()
+        for talk in self._talks.values():
+            talk.say(Goodbye())
+        session.link.post(COORDINATOR, Goodbye())
+        return ItemOutcome(
+            queries=queries[alignment.slot_of_user],
+            items=training.item_matrix(),
+            history=training.history,
+            shared=alignment.shared,
+            sent=session.link.traffic.bytes_by_stage(),
+        )
+
+    def _align(self) -> tuple[ItemAlignment, ResumeFrom]:
+        """Continue from what everybody holds, or align anew."""
+        session = self._session
+        partners = len(self._talks)
+        session.watch(Progress(stage=Stage.ALIGNMENT, done=0, total=partners))
+        saved = session.store.load_alignment()
+        held = ItemAlignment.unpack(saved) if saved else None
+        offers = [talk.hear(Holdings) for talk in self._talks.values()]
+        resume = self._common_epoch(held, offers)
+        if held is not None and resume is not None:
+            for talk in self._talks.values():
+                talk.say(resume)
+            alignment = held
+        else:
+            resume = ResumeFrom(-1, finished=False)
+            alignment = self._align_afresh()
+        session.watch(Progress(stage=Stage.ALIGNMENT, done=partners, total=partners))
+        return alignment, resume
+
+    def _common_epoch(
+        self, held: ItemAlignment | None, offers: Sequence[Holdings]
+    ) -> ResumeFrom | None:
+        if held is None or any(offer.alignment != held.identifier for offer in offers):
+            return None
+        store = self._session.store
+        common = set(store.epochs()).intersection(*(offer.epochs for offer in offers))
+        if not common:
+            return ResumeFrom(-1, finished=False)
+        last = max(common)
+        return ResumeFrom(last, finished=ItemTraining.was_finished(store.load_epoch(last)))
+
+    def _align_afresh(self) -> ItemAlignment:
+        session = self._session
+        for talk in self._talks.values():
+            talk.say(StartAfresh())
+        alignment = align_item(
+            self._talks,
+            self._data.users,
+            session.config.alignment,
+            job=session.link.job,
+            rng=np.random.default_rng(session.private_seed),
+        )
+        session.store.save_alignment(alignment.pack())
+        return alignment

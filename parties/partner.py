@@ -1,0 +1,88 @@
+"""A partner: it knows features of users, and shows no one what they are."""
+
+from dataclasses import dataclass
+
+from federation.errors import MalformedError
+from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
+from parties.alignment import PartnerAlignment, align_partner
+from parties.cohort import check_cohort
+from parties.config import ITEM
+from parties.data import PartnerData
+from parties.partner_training import PartnerTraining
+from parties.session import Session
+from parties.talk import Talk
+from towers.encoders import fit_encoder
+
+FROM_THE_START = ResumeFrom(-1, finished=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerOutcome:
+    """What a partner may say of a run afterwards.
+
+    Args:
+        shared: users it shares with the item party.
+        sent: bytes it sent, by stage.
+        clipped: numbers that were cut to the fixed-point range.
+    """
+
+    shared: int
+    sent: dict[str, int]
+    clipped: int
+
+
+class Partner:
+    """One partner's part of a run, from greeting to goodbye."""
+
+    def __init__(self, session: Session, data: PartnerData) -> None:
+        """Prepare; nothing is sent yet.
+
+        Raises:
+            SinglePartnerError, SettingError: the cohort is too small for the profile.
+        """
+        check_cohort(session.config, session.partners)
+        self._session = session
+        self._data = data
+        self._talk = Talk(session.link, ITEM, session.config.profile)
+
+    def run(self) -> PartnerOutcome:
+        """Greet, align, train, serve.
+
+        Raises:
+            PeerError: a peer sent something unacceptable.
+            PeerLostError: a peer stopped or is silent.
+            FederationError: this party's own data or settings cannot be run.
+            CheckpointError: its disk refused.
+        """
+        session = self._session
+        phi = fit_encoder(self._data.features, session.config.encoder, seed=session.private_seed)
+        session.link.greet()
+        alignment, resume = self._align()
+        training = PartnerTraining(session, self._talk, alignment, phi)
+        if session.config.profile.trains_partners:
+            training.train(resume)
+        training.serve()
+        self._talk.hear(Goodbye)
+        sent = session.link.traffic.bytes_by_stage()
+        return PartnerOutcome(len(alignment.users), sent, training.clipped)
+
+    def _align(self) -> tuple[PartnerAlignment, ResumeFrom]:
+        """Offer what an earlier session left, and go by the item party's answer."""
+        store = self._session.store
+        saved = store.load_alignment()
+        held = PartnerAlignment.unpack(saved) if saved else None
+        epochs = store.epochs() if held else ()
+        self._talk.say(Holdings(held.identifier if held else b"", epochs))
+        answer = self._talk.hear_either(StartAfresh, ResumeFrom)
+        if isinstance(answer, ResumeFrom):
+            if held is None or (answer.epoch >= 0 and answer.epoch not in epochs):
+                raise MalformedError(f"{ITEM} resumes from what this party does not hold")
+            return held, answer
+        alignment = align_partner(
+            self._talk,
+            self._data.identifiers,
+            self._session.config.alignment,
+            job=self._session.link.job,
+        )
+        store.save_alignment(alignment.pack())
+        return alignment, FROM_THE_START

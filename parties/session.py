@@ -1,0 +1,31 @@
+"""What every part of a party's session needs, passed whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from federation.exchange.link import Link
+from parties.checkpoints import CheckpointStore, NoCheckpoints
+from parties.config import RunConfig
+from parties.events import Watcher, ignore_progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One party's place in one run.
+
+    Args:
+        link: its line to the others.
+        config: the run.
+        partners: all partners of the run, in the order sums are made.
+        private_seed: decides this party's own weights and dropout. In a simulation it comes from
+            the run's seed; a real party draws it once from `secrets` and never shows it.
+        store: where it keeps its state.
+        watch: told how far the party has come.
+    """
+
+    link: Link
+    config: RunConfig
+    partners: Sequence[str]
+    private_seed: int = field(repr=False)
+    store: CheckpointStore = field(default_factory=NoCheckpoints)
+    watch: Watcher = ignore_progress
