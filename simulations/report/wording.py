@@ -1,0 +1,104 @@
+"""Numbers and names as a person reads them."""
+
+NONE = "\u2013"
+_SPACE = "\u00a0"
+_MINUS = "\u2212"
+
+_SYSTEMS = {
+    "popularity": "Popularity list",
+    "own": "Platform\u2019s own features",
+    "federated": "Federated",
+    "central": "All data pooled, unprotected",
+    "shuffled": "Federated, users mixed up",
+}
+_MEANINGS = {
+    "popularity": "everybody gets the same most played list",
+    "own": "only what the platform itself knows of the user",
+    "federated": "all partners together, trained under protection",
+    "central": "the ceiling: what one company holding everything would reach",
+    "shuffled": "the control: features go to the wrong people, so no lift may remain",
+}
+_PARTNER = "partner:"
+
+
+def system_label(name: str) -> str:
+    """A system's name in plain words."""
+    if name.startswith(_PARTNER):
+        return f"{name.removeprefix(_PARTNER)} alone"
+    return _SYSTEMS.get(name, name)
+
+
+def system_meaning(name: str) -> str:
+    """What a system is, in half a sentence; empty for one this program does not know."""
+    if name.startswith(_PARTNER):
+        return "one partner and nobody else"
+    return _MEANINGS.get(name, "")
+
+
+def share(value: float | None) -> str:
+    """A part of a whole with one digit: 25.5 %."""
+    return NONE if value is None else f"{value * 100:.1f}{_SPACE}%"
+
+
+def change(value: float | None) -> str:
+    """A relative change with its sign: +61 %."""
+    if value is None:
+        return NONE
+    return f"{_signed(round(value * 100))}{_SPACE}%"
+
+
+def change_range(low: float | None, high: float | None) -> str:
+    """A range of changes: +52 to +70 %."""
+    if low is None or high is None:
+        return NONE
+    return f"{_signed(round(low * 100))} to {change(high)}"
+
+
+def share_range(low: float, high: float) -> str:
+    """A range of shares: 24.1 to 27.0 %."""
+    return f"{low * 100:.1f} to {share(high)}"
+
+
+def count(value: int) -> str:
+    """A whole number with thin groups: 17 632."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def size(amount: float | None) -> str:
+    """Bytes in the unit that leaves one to three digits before the point."""
+    if amount is None:
+        return NONE
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{_three_digits(amount)}{_SPACE}{unit}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, or minutes and hours when there are many."""
+    if seconds is None:
+        return NONE
+    if seconds < 120:
+        return f"{_three_digits(seconds)}{_SPACE}s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes}{_SPACE}min"
+    return f"{minutes // 60}{_SPACE}h {minutes % 60:02d}{_SPACE}min"
+
+
+def number(value: float | None) -> str:
+    """A number without a unit, three digits that matter."""
+    return NONE if value is None else _three_digits(value)
+
+
+def _signed(value: int) -> str:
+    sign = {True: "+", False: _MINUS}[value > 0] if value else ""
+    return f"{sign}{abs(value)}"
+
+
+def _three_digits(value: float) -> str:
+    if abs(value) >= 100:
+        return count(round(value))
+    digits = 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".replace("-", _MINUS)
