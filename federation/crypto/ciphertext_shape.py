@@ -30,6 +30,7 @@ _SEAL_OVERHEAD: Final = 97  # what SEAL writes around the words of a ciphertext 
 _ZSTD_MAGIC: Final = bytes.fromhex("28b52ffd")
 _ZSTD_SIZE_BYTES: Final = {0: 1, 1: 2, 2: 4, 3: 8}  # of a single-segment frame, by its flag
 _ZSTD_BLOCK: Final = 1 << 17  # bytes one block may unfold to
+_REPEATED, _COMPRESSED, _RESERVED = 1, 2, 3  # kinds of Zstandard blocks; 0 is plain bytes
 _WORD_BYTES: Final = 8
 _POLYNOMIALS: Final = 2  # in a fresh ciphertext and in a public key
 _MOST_FIELDS: Final = 8
@@ -200,20 +201,21 @@ def _check_frame(frame: bytes, *, unfolded: int) -> None:
     claimed += 256 if size_bytes == 2 else 0
     if claimed != unfolded:
         raise MalformedError(f"compressed bytes unfold to {claimed} bytes, not to {unfolded}")
-    _check_blocks(frame, 5 + size_bytes, most=-(-unfolded // _ZSTD_BLOCK))
+    _check_blocks(frame, 5 + size_bytes, unfolded=unfolded)
 
 
-def _check_blocks(frame: bytes, position: int, *, most: int) -> None:
+def _check_blocks(frame: bytes, position: int, *, unfolded: int) -> None:
     """Walk the blocks of a frame: no more than needed, the last one ending the frame."""
-    for _ in range(most):
+    reach = 0  # bytes the blocks so far can unfold to at most
+    for _ in range(-(-unfolded // _ZSTD_BLOCK)):
         header = int.from_bytes(frame[position : position + 3], "little")
-        repeated = (header >> 1) & 3 == 1  # one byte, repeated
-        size = header >> 3
-        position += 3 + (1 if repeated else size)
-        if size > _ZSTD_BLOCK or position > len(frame):
+        kind, size = (header >> 1) & 3, header >> 3
+        if kind == _RESERVED or size > _ZSTD_BLOCK:
             break
+        position += 3 + (1 if kind == _REPEATED else size)
+        reach += _ZSTD_BLOCK if kind == _COMPRESSED else size
         if header & 1:
-            if position == len(frame):
+            if position == len(frame) and reach >= unfolded:
                 return
             break
     raise MalformedError("compressed bytes are cut short, continued or in too many blocks")

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class Message:
+    """What all messages have in common: nothing but being one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting(Message):
     """Anyone → everyone, in the clear: the values from which pair keys are derived."""
 
     job: bytes  # 16 bytes, the same for all parties of a run
@@ -17,7 +22,7 @@ class Greeting:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(Message):
     """Partner → item party: what an earlier session of the same run left on its disk."""
 
     alignment: bytes  # identifier of the alignment it holds, or empty
@@ -25,12 +30,12 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
-class StartAfresh:
+class StartAfresh(Message):
     """Item party → partner: align and train from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeFrom:
+class ResumeFrom(Message):
     """Item party → partner: keep the alignment and continue after this epoch."""
 
     epoch: int  # -1: only the alignment is held by all
@@ -38,35 +43,35 @@ class ResumeFrom:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemPoints:
+class ItemPoints(Message):
     """Item party → partner: its blinded identifiers, shuffled."""
 
     points: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerPoints:
+class PartnerPoints(Message):
     """Partner → item party: its blinded identifiers, shuffled."""
 
     points: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class ItemDoubled:
+class ItemDoubled(Message):
     """Item party → partner: the partner's points, blinded again, in the order received."""
 
     points: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerDoubled:
+class PartnerDoubled(Message):
     """Partner → item party: the item party's points, blinded again, in the order received."""
 
     points: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(Message):
     """Item party → partner: slots of the shared users, by their doubled points ascending."""
 
     alignment: bytes  # identifier of this alignment
@@ -75,21 +80,21 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class SummingKey:
+class SummingKey(Message):
     """Item party → coordinator and partners: the public key of the forward sums."""
 
     public: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class GradientKey:
+class GradientKey(Message):
     """Item party → partner: the public key of the backward products (`strict`)."""
 
     public: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Activations:
+class Activations(Message):
     """Partner → coordinator: its protected projections of one batch."""
 
     step: int
@@ -98,7 +103,7 @@ class Activations:
 
 
 @dataclass(frozen=True, slots=True)
-class SummedActivations:
+class SummedActivations(Message):
     """Coordinator → item party: the sum over the cohort, still protected."""
 
     step: int
@@ -108,14 +113,14 @@ class SummedActivations:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Message):
     """Coordinator → partner: the sum of this step went on; `collecting.WINDOW` limits the lead."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
-class ClearGradients:
+class ClearGradients(Message):
     """Item party → partner (`plain` only): the gradient of the sum, row by row."""
 
     step: int
@@ -123,7 +128,7 @@ class ClearGradients:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedGradients:
+class SealedGradients(Message):
     """Item party → partner (`strict`): the gradient under the item party's own key."""
 
     step: int
@@ -131,7 +136,7 @@ class SealedGradients:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedProducts:
+class MaskedProducts(Message):
     """Partner → item party (`strict`): products under encryption, flooded and masked."""
 
     step: int
@@ -139,7 +144,7 @@ class MaskedProducts:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductSums:
+class ProductSums(Message):
     """Item party → partner (`strict`): the batch sum, which only the partner can unmask."""
 
     step: int
@@ -147,7 +152,7 @@ class ProductSums:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochEnd:
+class EpochEnd(Message):
     """Item party → partner: an epoch is over; keep this state if it is the best so far."""
 
     epoch: int
@@ -155,7 +160,7 @@ class EpochEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingEnd:
+class TrainingEnd(Message):
     """Item party → partner: as `EpochEnd`; then go back to the best state and send all slots."""
 
     epoch: int
@@ -163,38 +168,12 @@ class TrainingEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(Message):
     """Item party → everyone: the run is over and complete."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Message):
     """Anyone → everyone: this party cannot go on; `reason` holds no data of any user."""
 
     reason: str
-
-
-Message = (
-    Greeting
-    | Holdings
-    | StartAfresh
-    | ResumeFrom
-    | ItemPoints
-    | PartnerPoints
-    | ItemDoubled
-    | PartnerDoubled
-    | Slots
-    | SummingKey
-    | GradientKey
-    | Activations
-    | SummedActivations
-    | Collected
-    | ClearGradients
-    | SealedGradients
-    | MaskedProducts
-    | ProductSums
-    | EpochEnd
-    | TrainingEnd
-    | Goodbye
-    | Stopped
-)

@@ -13,7 +13,7 @@ from simulations.report.plots import (
     x_ticks,
     y_ticks,
 )
-from simulations.report.wording import number, share, system_label
+from simulations.report.wording import number, share, system_label, system_short
 
 Json = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ def recall_chart(report: Json) -> Chart | None:
         return None
     series = [
         Series(
-            label=system_label(name),
+            label=system_short(name),
             style=_STYLES.get(name, f"line-{place % 4}"),
             points=tuple(
                 (k, scores[f"recall@{k}"]["mean"], _at_k(name, k, scores[f"recall@{k}"]))

@@ -68,6 +68,7 @@ class Page:
     facts: tuple[str, ...]
     banners: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    verdict: str
     figure: str
     figure_note: str
     sentence: str
@@ -102,6 +103,7 @@ def lay_out(report: Json) -> Page:
         facts=_facts(report),
         banners=_banners(report),
         warnings=_warnings(report, metric),
+        verdict=report["headline"]["verdict"],
         figure=_figure(report, lift),
         figure_note=f"95 % interval {change_range(lift['low'], lift['high'])}",
         sentence=report["headline"]["sentence"],
@@ -149,7 +151,7 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
                 "This run was not protected.",
                 "Under the profile plain every embedding and every gradient travels in clear. It "
                 "is the baseline that other profiles are measured against, never a way to train "
-                "on real people's data.",
+                "on real people\u2019s data.",
             )
         )
     if report["privacy"]["accepted_single_partner"] and len(report["partners"]) == 1:

@@ -11,6 +11,12 @@ _SYSTEMS = {
     "central": "All data pooled, unprotected",
     "shuffled": "Federated, users mixed up",
 }
+_SHORT = {
+    "popularity": "Popularity list",
+    "own": "Platform\u2019s own",
+    "central": "All data pooled",
+    "shuffled": "Users mixed up",
+}
 _MEANINGS = {
     "popularity": "everybody gets the same most played list",
     "own": "only what the platform itself knows of the user",
@@ -26,6 +32,11 @@ def system_label(name: str) -> str:
     if name.startswith(_PARTNER):
         return f"{name.removeprefix(_PARTNER)} alone"
     return _SYSTEMS.get(name, name)
+
+
+def system_short(name: str) -> str:
+    """A system's name where there is little room, as beside a line."""
+    return _SHORT.get(name, system_label(name))
 
 
 def system_meaning(name: str) -> str:
@@ -68,10 +79,12 @@ def size(amount: float | None) -> str:
     """Bytes in the unit that leaves one to three digits before the point."""
     if amount is None:
         return NONE
-    for unit in ("B", "kB", "MB", "GB"):
+    if amount < 1000:
+        return f"{amount:.0f}{_SPACE}B"
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
         if amount < 1000 or unit == "GB":
             break
-        amount /= 1000
     return f"{_three_digits(amount)}{_SPACE}{unit}"
 
 
@@ -81,9 +94,9 @@ def duration(seconds: float | None) -> str:
         return NONE
     if seconds < 120:
         return f"{_three_digits(seconds)}{_SPACE}s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes}{_SPACE}min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{_SPACE}min {rest:02d}{_SPACE}s"
     return f"{minutes // 60}{_SPACE}h {minutes % 60:02d}{_SPACE}min"
 
 

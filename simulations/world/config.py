@@ -78,7 +78,7 @@ class PartnerSpec:
 
     name: str
     kind: PartnerKind
-    coverage: float = 0.75  # share of the people, platform users and outsiders, it knows
+    coverage: float = 0.8  # share of the people, platform users and outsiders, it knows
     signal: float = 0.8  # share of its observations that taste decides; the rest is chance
 
     def __post_init__(self) -> None:
@@ -122,11 +122,11 @@ class WorldConfig:
     scenes: int = 4  # sub-genres of a genre
     languages: int = 6
     songs_per_artist: float = 8.0
-    zipf: float = 0.9  # exponent of song popularity over rank
-    taste: float = 5.0  # weight of taste against popularity in what is played
+    zipf: float = 0.65  # exponent of song popularity over rank
+    taste: float = 9.0  # weight of taste against popularity in what is played
     repeats: float = 0.3  # share of plays that repeat an earlier play of the same user
     like_rate: float = 0.15  # probability that a song heard to the end by its best user is liked
-    own_signal: float = 0.3  # how clearly the platform's own `country` follows language
+    own_signal: float = 0.5  # how clearly the platform's own `country` follows language
     signal: float = 1.0  # multiplies every partner's signal; 0 leaves partners without information
 
     def __post_init__(self) -> None:

@@ -14,9 +14,9 @@ from simulations.world.config import PartnerKind, PartnerSpec, WorldConfig
 from simulations.world.draws import Stream, blur, choose_columns, open_stream, zipf_weights
 from simulations.world.people import People
 
-FRIENDS, FRIEND_SPREAD = 5.0, 0.8  # median friendships a person starts, and their log-deviation
+FRIENDS, FRIEND_SPREAD = 7.0, 0.8  # median friendships a person starts, and their log-deviation
 SAME_LANGUAGE = 0.8  # of friendships that taste decides, those within a language
-VIEWS, VIEW_SPREAD = 40.0, 0.8  # median videos a person watched, and their log-deviation
+VIEWS, VIEW_SPREAD = 60.0, 0.8  # median videos a person watched, and their log-deviation
 CATEGORIES = 30  # of videos
 MISSING_AGE = 0.15
 PLANS = ("prepaid", "basic", "family", "unlimited")
@@ -117,7 +117,7 @@ def _scene_categories(scenes: Scenes, popular: Doubles, rng: np.random.Generator
     """
     by_genre = rng.dirichlet(np.full(CATEGORIES, 0.15), scenes.genre.max() + 1)
     by_scene = rng.dirichlet(np.full(CATEGORIES, 0.15), scenes.genre.size)
-    mixed: Doubles = 0.45 * by_genre[scenes.genre] + 0.15 * by_scene + 0.4 * popular
+    mixed: Doubles = 0.5 * by_genre[scenes.genre] + 0.2 * by_scene + 0.3 * popular
     return mixed
 
 
