@@ -162,8 +162,9 @@ class Blinder:
             doubled: this party's own points as the peer's `reblind` returned them.
 
         Returns:
-            (shared,) indices into this party's `identifiers`, by ascending doubled points:
-            both sides hold the same points, so position i is one user to both.
+            (shared,) indices into this party's `identifiers`, by ascending doubled
+            points: both sides hold those, so position i is the same user to both, and
+            their order is as random as the two secrets.
 
         Raises:
             OutOfTurnError: `reblind` has not run, or this has run already.

@@ -9,13 +9,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from statistics import median
 from subprocess import PIPE, Popen
 from typing import IO, Any, cast
+
+import numpy as np
 
 from federation.crypto.identifiers import prepare
 from federation.crypto.psi import Blinder
@@ -26,25 +27,46 @@ Progress = Callable[[str], None]
 _JOB = b"bench"
 _PEER_PACKAGE = "private_set_intersection"
 _PEER_FALSE_POSITIVES = 1e-9  # chance of any false match in the whole run
-_BARE_EXCHANGES = range(100, 8_000)  # as many as identifiers, up to about 0.25 s
-_BARE_REPEATS = 3
+_MIN_EXCHANGES = 100
+_MAX_EXCHANGES = 8_000  # about 0.25 s
+_REPEATS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intersection:
-    """One measured run of both parties."""
+@dataclass(slots=True)
+class Meter:
+    """Adds up the wall and CPU seconds spent inside its `with` blocks.
 
-    shared: int
-    seconds: float  # wall time of both parties, one after the other
-    cpu_seconds: float  # of this process and the workers it waited for
+    CPU time of a worker counts in the block that waits for its end, all at once.
+    """
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def __enter__(self) -> None:
+        self.seconds -= time.perf_counter()
+        self.cpu_seconds -= _cpu_seconds()
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds += time.perf_counter()
+        self.cpu_seconds += _cpu_seconds()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BareRates:
-    """X25519 exchanges a second and process, measured around the intersection."""
+@dataclass(slots=True)
+class BareLoop:
+    """X25519 exchanges in bare loops, measured again and again during a run."""
 
-    alone: float
-    together: float
+    exchanges: int
+    processes: int
+    alone: list[float] = field(default_factory=list)  # a second, one process running
+    together: list[float] = field(default_factory=list)  # a second and process, all running
+    by_cpu: list[float] = field(default_factory=list)  # a CPU second, one process running
+
+    def measure(self) -> None:
+        """Take a few samples of each rate."""
+        for _ in range(_REPEATS):
+            self.alone.append(exchanges_per_second(self.exchanges))
+            self.by_cpu.append(exchanges_per_second(self.exchanges, time.process_time))
+            self.together.extend(_rates_together(self.exchanges, self.processes))
 
 
 def run_psi_bench(
@@ -56,6 +78,9 @@ def run_psi_bench(
 ) -> dict[str, object]:
     """Intersect two sets that share half their identifiers, and measure it.
 
+    The bare loops run before, half way and after, and their medians are taken, so that
+    a machine whose speed changes meanwhile is judged fairly.
+
     Args:
         size: identifiers of each party; even, at least 2.
         processes: worker processes of a party.
@@ -65,7 +90,8 @@ def run_psi_bench(
     Returns:
         What `json.dumps` takes. `ratio` is scalar multiplications a second over
         (bare exchanges a second of one process alone times processes); `ratio_together`
-        uses the rate of a process while `processes` of them run the bare loop at once.
+        takes the rate of a process while `processes` of them run the bare loop at once;
+        `ratio_by_cpu` compares both by CPU seconds, which a busy machine distorts least.
         `cpu_ratio` is this program's CPU seconds over openmined-psi's.
 
     Raises:
@@ -75,48 +101,44 @@ def run_psi_bench(
     if size < 2 or size % 2 or processes < 1:
         raise ValueError(f"size {size} must be even and positive, processes {processes} >= 1")
     say = progress or _ignore
-    exchanges = min(max(size, _BARE_EXCHANGES.start), _BARE_EXCHANGES.stop)
-    say("bare X25519 exchanges")
-    before = [_bare_rates(exchanges, processes) for _ in range(_BARE_REPEATS)]
-    say("set intersection")
-    run = _intersect(size, processes)
-    say("bare X25519 exchanges again")
-    rates = before + [_bare_rates(exchanges, processes) for _ in range(_BARE_REPEATS)]
-    bare = BareRates(
-        alone=median(rate.alone for rate in rates),
-        together=median(rate.together for rate in rates),
-    )
-    report = _report(run, bare, size=size, processes=processes)
+    exchanges = min(max(size, _MIN_EXCHANGES), _MAX_EXCHANGES)
+    bare = BareLoop(exchanges=exchanges, processes=processes)
+    meter = Meter()
+    _intersect(size, meter, bare, say)
+    report = _report(size, meter, bare)
     if peer and find_spec(_PEER_PACKAGE):
         say("openmined-psi")
         cpu = _peer_cpu_seconds(size)
         report["openmined_psi"] = {
             "cpu_seconds": cpu,
-            "data_structure": "GCS, its default and its cheapest",
+            "data_structure": "GCS, its default",
             "sides_that_learn": 1,
         }
-        report["cpu_ratio"] = run.cpu_seconds / cpu
+        report["cpu_ratio"] = meter.cpu_seconds / cpu
     return report
 
 
-def _report(run: Intersection, bare: BareRates, *, size: int, processes: int) -> dict[str, object]:
+def _report(size: int, meter: Meter, bare: BareLoop) -> dict[str, object]:
     multiplications = 4 * size  # each party blinds its own set and re-blinds the other
-    rate = multiplications / run.seconds
+    rate, by_cpu = multiplications / meter.seconds, multiplications / meter.cpu_seconds
+    alone, together, bare_by_cpu = map(median, (bare.alone, bare.together, bare.by_cpu))
     return {
         "bench": "psi",
         "size": size,
-        "processes": processes,
-        "shared": run.shared,
+        "processes": bare.processes,
+        "shared": size // 2,
         "sides_that_learn": 2,
-        "seconds": run.seconds,
-        "cpu_seconds": run.cpu_seconds,
+        "seconds": meter.seconds,
+        "cpu_seconds": meter.cpu_seconds,
         "multiplications": multiplications,
         "multiplications_per_second": rate,
-        "identifiers_per_party_and_second": size / run.seconds,
-        "bare_per_second_alone": bare.alone,
-        "bare_per_second_together": bare.together,
-        "ratio": rate / (bare.alone * processes),
-        "ratio_together": rate / (bare.together * processes),
+        "identifiers_per_party_and_second": size / meter.seconds,
+        "bare_per_second_alone": alone,
+        "bare_per_second_together": together,
+        "bare_per_cpu_second": bare_by_cpu,
+        "ratio": rate / (alone * bare.processes),
+        "ratio_together": rate / (together * bare.processes),
+        "ratio_by_cpu": by_cpu / bare_by_cpu,
     }
 
 
@@ -125,24 +147,29 @@ def _names(size: int) -> tuple[list[str], list[str]]:
     return names[:size], names[size // 2 :]
 
 
-def _intersect(size: int, processes: int) -> Intersection:
-    ours, theirs = _names(size)
-    began, spent = time.perf_counter(), _cpu_seconds()
-    with ExitStack() as stack:
+def _intersect(size: int, meter: Meter, bare: BareLoop, say: Progress) -> None:
+    sets = _names(size)
+    say("bare X25519 exchanges, before")
+    bare.measure()
+    say("blinding both sets")
+    with meter:
         item, partner = (
-            stack.enter_context(
-                Blinder(prepare(names, job_id=_JOB, max_count=size), workers=processes)
-            )
-            for names in (ours, theirs)
+            Blinder(prepare(names, job_id=_JOB, max_count=size), workers=bare.processes)
+            for names in sets
         )
         from_item, from_partner = item.blind(), partner.blind()
+    say("bare X25519 exchanges, half way")
+    bare.measure()
+    say("doubling and matching both sets")
+    with meter:
         to_partner = item.reblind(from_partner, max_count=size)
         to_item = partner.reblind(from_item, max_count=size)
-        found = sorted(item.match(to_item)), sorted(partner.match(to_partner))
-    seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - spent
+        found = item.match(to_item), partner.match(to_partner)
+    say("bare X25519 exchanges, after")
+    bare.measure()
     half = size // 2
-    _require(found == ([*range(half, size)], [*range(half)]))
-    return Intersection(shared=half, seconds=seconds, cpu_seconds=cpu_seconds)
+    _require(sorted(found[0].tolist()) == [*range(half, size)])
+    _require(np.array_equal(found[0] - half, found[1]))
 
 
 def _peer_cpu_seconds(size: int) -> float:
@@ -156,13 +183,6 @@ def _peer_cpu_seconds(size: int) -> float:
     cpu_seconds = _cpu_seconds() - spent
     _require(sorted(found) == [*range(size // 2, size)])
     return cpu_seconds
-
-
-def _bare_rates(exchanges: int, processes: int) -> BareRates:
-    return BareRates(
-        alone=exchanges_per_second(exchanges),
-        together=median(_rates_together(exchanges, processes)),
-    )
 
 
 def _rates_together(exchanges: int, processes: int) -> list[float]:

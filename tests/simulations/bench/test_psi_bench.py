@@ -1,5 +1,6 @@
 import io
 import json
+import time
 
 import pytest
 
@@ -35,15 +36,20 @@ def test_the_ratios_follow_from_the_figures_beside_them(report: dict[str, object
     for kind, ratio in (("alone", "ratio"), ("together", "ratio_together")):
         bare_rate = number(report, f"bare_per_second_{kind}")
         assert number(report, ratio) == pytest.approx(rate / (2 * bare_rate))
-    assert number(report, "cpu_seconds") > 0
+    by_cpu = 800 / number(report, "cpu_seconds")
+    assert number(report, "ratio_by_cpu") == pytest.approx(
+        by_cpu / number(report, "bare_per_cpu_second")
+    )
 
 
 def test_stages_are_told_in_order(report: dict[str, object], stages: list[str]) -> None:
     assert report
-    assert stages[:3] == [
-        "bare X25519 exchanges",
-        "set intersection",
-        "bare X25519 exchanges again",
+    assert stages[:5] == [
+        "bare X25519 exchanges, before",
+        "blinding both sets",
+        "bare X25519 exchanges, half way",
+        "doubling and matching both sets",
+        "bare X25519 exchanges, after",
     ]
 
 
@@ -71,7 +77,17 @@ def test_sizes_that_cannot_be_halved_are_refused(size: int, processes: int) -> N
 def test_a_wrong_intersection_is_not_reported_as_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psi, "_names", lambda size: (["a", "b"], ["c", "d"]))
     with pytest.raises(ArithmeticError, match="shared half"):
-        psi._intersect(2, 1)
+        run_psi_bench(size=2, processes=1)
+
+
+def test_a_meter_counts_what_is_inside_its_blocks_only() -> None:
+    meter = psi.Meter()
+    for _ in range(2):
+        with meter:
+            time.sleep(0.02)
+        time.sleep(0.2)
+    assert 0.04 <= meter.seconds < 0.2
+    assert 0 <= meter.cpu_seconds < 0.04
 
 
 def test_a_bare_loop_waits_to_be_started_and_then_tells_its_rate() -> None:
