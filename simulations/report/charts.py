@@ -17,7 +17,12 @@ from simulations.report.wording import number, share, system_label, system_short
 
 Json = Mapping[str, Any]
 
-_STYLES = {"federated": "line-main", "popularity": "line-base", "central": "line-ceiling"}
+_STYLES = {
+    "federated": "line-main",
+    "popularity": "line-base",
+    "central": "line-ceiling",
+    "shuffled": "line-control",
+}
 _CURVES = {"validation_recall": "Validation recall", "loss": "Training loss"}
 
 
@@ -41,7 +46,7 @@ def recall_chart(report: Json) -> Chart | None:
     series = [
         Series(
             label=system_short(name),
-            style=_STYLES.get(name, f"line-{place % 4}"),
+            style=_STYLES.get(name, f"line-{place % 3}"),
             points=tuple(
                 (k, scores[f"recall@{k}"]["mean"], _at_k(name, k, scores[f"recall@{k}"]))
                 for k in cutoffs

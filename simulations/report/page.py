@@ -158,7 +158,7 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
         banners.append(
             (
                 "One partner: there is no sum to hide in.",
-                "Somebody accepted this by hand. The item party saw this partner's embedding of "
+                "Somebody accepted this by hand. The item party saw this partner\u2019s embedding of "
                 "every shared user, as if it had not been encrypted.",
             )
         )

@@ -20,7 +20,7 @@ _SHORT = {
 _MEANINGS = {
     "popularity": "everybody gets the same most played list",
     "own": "only what the platform itself knows of the user",
-    "federated": "all partners together, trained under protection",
+    "federated": "all partners together",
     "central": "the ceiling: what one company holding everything would reach",
     "shuffled": "the control: features go to the wrong people, so no lift may remain",
 }
