@@ -108,7 +108,8 @@ class Decryptor(Protocol):
 
         Raises:
             MalformedError, TooLargeError: the sum is not what an adder makes for that shape, or
-                masks did not cancel in it.
+                it shows that masks did not cancel. With few partners and no padding a single sum
+                may not show it, so the roster must make sure that all contribute.
             ForeignKeyError: the sum was made under another key or setting.
         """
         ...

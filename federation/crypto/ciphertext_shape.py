@@ -96,7 +96,7 @@ def check_public_context(public: bytes, parameters: he.Parameters) -> None:
     """
     unfolded = _unfolded(parameters.degree, len(parameters.modulus_bits))
     # Twice, so that a context with a secret key is named as what it is.
-    _check_length(len(public), least=_SLACK, most=2 * unfolded, what="public context")
+    _check_length(len(public), least=0, most=2 * unfolded, what="public context")
     fields = read_fields(public)
     if _SECRET_FIELD in (number for number, _ in fields):
         raise MalformedError("a public context must not hold a secret key")

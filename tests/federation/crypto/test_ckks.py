@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from federation.crypto.cipher import CipherConfig, Scheme
+from federation.crypto.ckks import CkksCipher
+from federation.errors import MalformedError, SettingError
+from tests.federation.crypto.summing import make_parties, some_values
+
+
+def test_a_sum_is_close_over_many_ciphertexts() -> None:
+    values = [np.clip(v, -2, 2) for v in some_values(2, (100, 64), seed=0)]
+
+    total = make_parties(Scheme.CKKS).total(values)
+
+    assert 0 < np.abs(total - sum(values)).max() < 3e-5
+
+
+def test_values_are_clipped_and_counted() -> None:
+    parties = make_parties(Scheme.CKKS, parties=1, clip=0.5)
+    before = parties.encryptors[0].clipped
+
+    total = parties.total([np.array([[0.25, 3.0, -3.0]], np.float32)])
+
+    assert np.abs(total - [[0.25, 0.5, -0.5]]).max() < 3e-5
+    assert parties.encryptors[0].clipped == before + 2
+
+
+def test_a_range_that_would_wrap_is_refused() -> None:
+    CkksCipher(config=CipherConfig(parties=8, clip=8.0))
+
+    with pytest.raises(SettingError, match="smaller clip"):
+        CkksCipher(config=CipherConfig(parties=8, clip=8.5))
+
+
+def test_a_sum_no_partners_could_reach_is_refused() -> None:
+    parties = make_parties(Scheme.CKKS)
+    context = parties.key_pair.secret
+    assert context is not None
+    payload = parties.contributions(some_values(2, (2, 2), seed=1))[0][0]
+    body = bytearray(payload)
+    body[len(body) // 2] ^= 1  # inside a polynomial: still a ciphertext, of garbage
+
+    with pytest.raises(MalformedError):
+        parties.decryptor.decrypt((bytes(body),), shape=(2, 2))
+
+
+def test_the_caveat_names_the_recovered_key() -> None:
+    assert "give back the whole secret key" in str(make_parties(Scheme.CKKS).cipher.caveat)
