@@ -6,34 +6,21 @@
 1. `seal`: rows clipped, in fixed point, encrypted under the item party's own key, a group of
    users at a time.
 2. `multiply`: for each column of phi, the sum over groups of ciphertext times column, plus a
-   flood (a fresh encryption of zero times two random plaintexts) and a uniform mask. The noise of
-   the products, which depends on phi, is below 2**60; the flood's is about 2**93, so it hides phi
-   by a factor of 2**33 at least. The mask hides what the slots hold.
+   flood and a uniform mask (see `gradient_pads`).
 3. `sum_blocks`: decrypts one-time-padded values and sums them over the users of a ciphertext. A
    single user's slots cover one row a group only and never go back.
 4. `unmask`: subtracts the same sum of the masks.
 """
 
-import secrets
-from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
+from federation.crypto.gradient_columns import ColumnCache
 from federation.crypto.gradient_config import GROUP_ROWS, Floats, GradientConfig
+from federation.crypto.gradient_pads import Pad, PadSource
 from federation.crypto.gradient_wire import Kind, fingerprint, fingerprint_of, unwrap, wrap
-from federation.crypto.he_ntt import (
-    PLAIN_MODULUS,
-    SLOTS,
-    Cipher,
-    Integers,
-    Plain,
-    PublicRing,
-    SecretRing,
-)
-from federation.crypto.masks import KEY_BYTES, uniform_numbers
+from federation.crypto.he_ntt import PLAIN_MODULUS, Cipher, Integers, PublicRing, SecretRing
 from federation.errors import (
     ForeignKeyError,
     MalformedError,
@@ -43,8 +30,6 @@ from federation.errors import (
 )
 
 __all__ = ["GROUP_ROWS", "GradientConfig", "GradientOpener", "ProductMaker"]
-
-_FLOOD_FACTORS: Final = 2
 
 
 class GradientOpener:
@@ -130,92 +115,6 @@ class GradientOpener:
         return noise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pad:
-    """What hides one product: used once."""
-
-    flood: Cipher = field(repr=False)
-    mask: Plain = field(repr=False)
-    sums: Integers = field(repr=False)  # (dim,), of the mask over the users of a ciphertext
-
-
-class _PadSource:
-    """Draws pads from a key of this object's own."""
-
-    def __init__(self, config: GradientConfig, ring: PublicRing) -> None:
-        self._config = config
-        self._ring = ring
-        self._key = secrets.token_bytes(KEY_BYTES)
-        self._drawn = 0
-        self._ready: deque[_Pad] = deque()
-
-    def prepare(self, count: int) -> None:
-        """Make `count` pads ahead of time."""
-        self._ready.extend(self._make() for _ in range(count))
-
-    def take(self) -> _Pad:
-        """A pad nobody else will get."""
-        return self._ready.popleft() if self._ready else self._make()
-
-    def _make(self) -> _Pad:
-        flood = self._ring.flood([self._uniform() for _ in range(_FLOOD_FACTORS)])
-        mask = self._uniform()
-        centred = np.where(mask > PLAIN_MODULUS // 2, mask - PLAIN_MODULUS, mask)
-        return _Pad(
-            flood=flood, mask=self._ring.ring.encode(centred), sums=self._config.sum_users(mask)
-        )
-
-    def _uniform(self) -> Integers:
-        self._drawn += 1
-        return uniform_numbers(self._key, self._drawn, count=SLOTS, modulus=PLAIN_MODULUS)
-
-
-class _ColumnCache:
-    """Columns of phi as factors for the products, made when first used.
-
-    A factor takes 3 KiB and two thirds of a millisecond. When the factors exceed
-    `cache_bytes`, those unused for longest go.
-    """
-
-    def __init__(self, config: GradientConfig, ring: PublicRing, phi: Floats) -> None:
-        self._config = config
-        self._ring = ring
-        self._phi = config.fix_phi(phi)
-        self._factors: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
-        self._bytes = 0
-
-    @property
-    def groups(self) -> int:
-        """Groups there are, the last one perhaps short."""
-        return -(-len(self._phi) // GROUP_ROWS)
-
-    def users(self, group: int) -> int:
-        """Users in a group."""
-        return min(GROUP_ROWS, len(self._phi) - group * GROUP_ROWS)
-
-    def factor(self, group: int, part: int, *, column: int) -> bytes:
-        """The factor for one ciphertext of a group; empty if the column is zero there.
-
-        SEAL refuses a product that is certainly zero, so callers leave those out.
-        """
-        key = (group, part, column)
-        found = self._factors.pop(key, None)
-        if found is None:
-            found = self._make(group, part, column)
-            self._bytes += len(found)
-        self._factors[key] = found
-        while self._bytes > self._config.cache_bytes:
-            self._bytes -= len(self._factors.popitem(last=False)[1])
-        return found
-
-    def _make(self, group: int, part: int, column: int) -> bytes:
-        rows = min(GROUP_ROWS, self._config.rows_per_cipher)
-        start = group * GROUP_ROWS + part * rows
-        end = min(start + rows, (group + 1) * GROUP_ROWS)
-        values = self._phi[start:end, column : column + 1].astype(np.int64)
-        return self._ring.factor(self._config.spread(values)) if values.any() else b""
-
-
 class ProductMaker:
     """A partner: its phi and its masks never leave this object.
 
@@ -240,8 +139,8 @@ class ProductMaker:
             )
         self._config = config
         self._ring = PublicRing(key)
-        self._columns = _ColumnCache(config, self._ring, phi)
-        self._pads = _PadSource(config, self._ring)
+        self._columns = ColumnCache(config, self._ring, phi)
+        self._pads = PadSource(config, self._ring)
         self._masks: dict[int, Integers] = {}
         self._answered = -1
 
@@ -341,7 +240,7 @@ class ProductMaker:
             for number, stream in enumerate(streams)
         ]
 
-    def _product(self, batch: list[tuple[int, int, Cipher]], column: int, pad: _Pad) -> bytes:
+    def _product(self, batch: list[tuple[int, int, Cipher]], column: int, pad: Pad) -> bytes:
         for group, part, cipher in batch:
             factor = self._columns.factor(group, part, column=column)
             if factor:

@@ -467,4 +467,4 @@ def test_sums_that_no_step_can_give_are_refused_and_leave_the_step_due() -> None
 
 
 def test_a_printed_pad_shows_nothing() -> None:
-    assert repr(partner()._pads.take()) == "_Pad()"
+    assert repr(partner()._pads.take()) == "Pad()"
