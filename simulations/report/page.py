@@ -158,8 +158,8 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
         banners.append(
             (
                 "One partner: there is no sum to hide in.",
-                "Somebody accepted this by hand. The item party saw this partner\u2019s embedding of "
-                "every shared user, as if it had not been encrypted.",
+                "Somebody accepted this by hand. The item party saw this partner\u2019s embedding "
+                "of every shared user, as if it had not been encrypted.",
             )
         )
     return tuple(banners)
