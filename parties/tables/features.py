@@ -93,17 +93,17 @@ def wide_features(
         DuplicateKeyError: two rows have one key.
         ValueRefusedError: a missing key, a non-number in a numeric column, an infinite number.
     """
-    columns = _arrow(table)
+    columns = arrow_table(table)
     origin = origin or MemoryOrigin(key)
     require_columns(origin, columns.column_names, (key, *(kinds or {})))
-    keys = identifiers(_cells(columns, key, origin))
+    keys = identifiers(cells_of(columns, key, origin))
     _refuse_duplicates(pd.DataFrame({key: text_series(keys)}), origin)
     features: dict[str, object] = {}
     found: dict[str, ColumnKind] = {}
     for name in columns.column_names:
         if name == key:
             continue
-        cells = _cells(columns, name, origin)
+        cells = cells_of(columns, name, origin)
         found[name] = (kinds or {}).get(name) or infer_kind(cells)
         features[name] = _column(cells, found[name])
     frame = pd.DataFrame(features, index=pd.Index(text_series(keys))).sort_index()
@@ -126,11 +126,11 @@ def long_features(
         DuplicateKeyError: two rows have one key and feature.
         ValueRefusedError: a missing key or feature, or a value that is not a finite number.
     """
-    columns = _arrow(table)
+    columns = arrow_table(table)
     origin = origin or MemoryOrigin(key)
     require_columns(origin, columns.column_names, (key, FEATURE))
-    keys = identifiers(_cells(columns, key, origin))
-    names = identifiers(_cells(columns, FEATURE, origin))
+    keys = identifiers(cells_of(columns, key, origin))
+    names = identifiers(cells_of(columns, FEATURE, origin))
     codes, ids = pd.factorize(text_series(keys), sort=True)
     frame = pd.DataFrame(
         {
@@ -195,7 +195,7 @@ def _float32(cells: Cells) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 def _values(columns: pa.Table, origin: Origin) -> object:
     if VALUE not in columns.column_names:
         return np.ones(columns.num_rows, np.float32)
-    cells = _cells(columns, VALUE, origin)
+    cells = cells_of(columns, VALUE, origin)
     values = _float32(cells)
     cells.refuse("is missing; leave the row out, or write its number", np.isnan(values))
     return values
@@ -213,11 +213,13 @@ def _refuse_duplicates(keys: pd.DataFrame, origin: Origin) -> None:
     )
 
 
-def _cells(columns: pa.Table, name: str, origin: Origin) -> Cells:
+def cells_of(columns: pa.Table, name: str, origin: Origin) -> Cells:
+    """All rows of one column."""
     return Cells(values=columns[name].combine_chunks(), column=name, origin=origin)
 
 
-def _arrow(table: pd.DataFrame | pa.Table) -> pa.Table:
+def arrow_table(table: pd.DataFrame | pa.Table) -> pa.Table:
+    """The table in Arrow's form; raises ValueRefusedError if a column mixes types."""
     if isinstance(table, pa.Table):
         return table
     try:

@@ -16,10 +16,12 @@ from parties.tables.features import (
     USER_ID,
     ColumnKind,
     FeatureFrame,
+    arrow_table,
+    cells_of,
     require_columns,
     wide_features,
 )
-from parties.tables.source import MemoryOrigin, Origin, Source, open_source
+from parties.tables.source import MemoryOrigin, Source, open_source
 from parties.tables.values import Cells, amounts, flags, identifiers, labels, times, weights
 
 TRIPLE_COLUMNS = ("head", "relation", "tail")
@@ -121,13 +123,15 @@ def _check_memory(
     table: pd.DataFrame, converters: Mapping[str, Converter], *, required: tuple[str, ...]
 ) -> pd.DataFrame:
     origin = MemoryOrigin(", ".join(required))
-    require_columns(origin, list(table.columns), required)
-    columns = {
-        name: [_convert(pa.Array.from_pandas(table[name]), name, origin, convert=convert)]
-        for name, convert in converters.items()
-        if name in table.columns
-    }
-    return pd.DataFrame({name: _joined(parts) for name, parts in columns.items()})
+    columns = arrow_table(table)
+    require_columns(origin, columns.column_names, required)
+    return pd.DataFrame(
+        {
+            name: _joined([convert(cells_of(columns, name, origin))])
+            for name, convert in converters.items()
+            if name in columns.column_names
+        }
+    )
 
 
 def _read_columns(source: Source, converters: Mapping[str, Converter]) -> pd.DataFrame:
@@ -141,12 +145,6 @@ def _read_columns(source: Source, converters: Mapping[str, Converter]) -> pd.Dat
             parts[name].append(convert(cells))
         first_row += batch.num_rows
     return pd.DataFrame({name: _joined(parts.pop(name)) for name in converters})
-
-
-def _convert(values: pa.Array, column: str, origin: Origin, *, convert: Converter) -> object:
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    return convert(Cells(values=values, column=column, origin=origin))
 
 
 def _joined(parts: Sequence[object]) -> object:

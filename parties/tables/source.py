@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -25,7 +25,6 @@ from parties.errors import (
 
 BLOCK_BYTES = 8 << 20  # of a CSV, read and converted at a time
 BATCH_ROWS = 1 << 17  # of a Parquet file
-FIELD_CHARS = 1 << 20  # longest field the line search accepts
 
 
 class Origin(Protocol):
@@ -94,7 +93,9 @@ class CsvSource:
         except pa.ArrowInvalid as error:
             raise self._diagnosis(error) from error
         if rows == 0:
-            raise EmptyTableError("has a header but no rows; add at least one", file=self.path)
+            raise self._no_rows()
+        if rows + 1 != count_lines(self.path):  # blank lines, or something far worse
+            self._refuse_line_breaks()
 
     def error(
         self,
@@ -121,22 +122,40 @@ class CsvSource:
         )
 
     def _line(self, row: int) -> int:
-        for number, (line, _) in enumerate(csv_records(self.path)):
+        for number, record in enumerate(csv_records(self.path)):
             if number == row + 1:
-                return line
+                return record.first_line
         raise IndexError(row)
+
+    def _refuse_line_breaks(self) -> None:
+        """Refuse a record over several lines: mostly a lost quote, which swallows rows."""
+        for record in csv_records(self.path):
+            if record.last_line > record.first_line:
+                raise LayoutError(
+                    f"a value goes on until line {record.last_line}; close its quote, or take the "
+                    "line breaks out of it",
+                    file=self.path,
+                    line=record.first_line,
+                )
 
     def _diagnosis(self, error: pa.ArrowInvalid) -> DataError:
         require_utf8(self.path)
-        for line, fields in csv_records(self.path):
-            if len(fields) != len(self.columns):
+        rows = -1  # the header is not one
+        for record in csv_records(self.path):
+            rows += 1
+            if len(record.fields) != len(self.columns):
                 return LayoutError(
-                    f"has {len(fields)} fields where the header has {len(self.columns)}; "
+                    f"has {len(record.fields)} fields where the header has {len(self.columns)}; "
                     "quote a field that holds a comma",
                     file=self.path,
-                    line=line,
+                    line=record.first_line,
                 )
+        if rows == 0:
+            return self._no_rows()
         return LayoutError(f"is not a readable CSV file: {error}", file=self.path)
+
+    def _no_rows(self) -> DataError:
+        return EmptyTableError("has a header but no rows; add at least one", file=self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +213,45 @@ def open_source(path: Path) -> Source:
     return source
 
 
-def csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Every record with the 1-based line it begins on; blank lines are skipped."""
-    csv.field_size_limit(FIELD_CHARS)
+class CsvRecord(NamedTuple):
+    """A record of a CSV and the 1-based lines it begins and ends on."""
+
+    first_line: int
+    last_line: int
+    fields: list[str]
+
+
+def csv_records(path: Path) -> Iterator[CsvRecord]:
+    """Every record of a CSV; blank lines are skipped.
+
+    Raises:
+        LayoutError: a field is longer than the csv module accepts (128 KiB), which a missing
+            closing quote brings about.
+    """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         begins = 1
-        for fields in reader:
-            if fields:
-                yield begins, fields
-            begins = reader.line_num + 1
+        try:
+            for fields in reader:
+                if fields:
+                    yield CsvRecord(begins, reader.line_num, fields)
+                begins = reader.line_num + 1
+        except csv.Error as error:
+            raise LayoutError(
+                f"is not readable from here on ({error}); look for a missing closing quote",
+                file=path,
+                line=begins,
+            ) from error
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file, counting a last one without a line end."""
+    count, last = 0, b"\n"
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last != b"\n")
 
 
 def require_utf8(path: Path) -> None:
@@ -222,15 +270,12 @@ def require_utf8(path: Path) -> None:
 
 
 def _csv_columns(path: Path) -> tuple[str, ...]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), None)
-    except UnicodeDecodeError:
+    record = next(csv_records(path), None)
+    if record is None:
+        raise EmptyTableError("has no header, only blank lines", file=path)
+    if any("\N{REPLACEMENT CHARACTER}" in column for column in record.fields):
         require_utf8(path)
-        raise
-    if not header:
-        raise EmptyTableError("has no header on its first line", file=path)
-    return tuple(header)
+    return tuple(record.fields)
 
 
 def _parquet_columns(path: Path) -> tuple[str, ...]:

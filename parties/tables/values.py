@@ -113,7 +113,7 @@ def times(cells: Cells) -> Floats:
     else:
         seconds = parse_numbers(cells)
         if np.isnan(seconds).any() and pa.types.is_string(cells.values.type):
-            seconds = _iso_seconds(cells)
+            seconds = np.where(np.isnan(seconds), _iso_seconds(cells), seconds)
     cells.refuse(
         "{} is not a time; write Unix seconds or ISO 8601, such as 2024-05-01T12:00:00Z",
         ~np.isfinite(seconds),
