@@ -23,9 +23,8 @@ from federation.crypto.cipher import (
     Payloads,
     Scheme,
     Shape,
-    body_of,
+    checked_bodies,
     checked_contributions,
-    checked_count,
     checked_shape,
     checked_values,
     fingerprint,
@@ -34,7 +33,6 @@ from federation.crypto.cipher import (
 from federation.crypto.ciphertext_shape import (
     VectorShape,
     check_public_context,
-    check_vector,
     vector_shape,
 )
 from federation.crypto.masks import PairwiseMasks
@@ -84,11 +82,12 @@ class _Setting:
 
     def bodies(self, payloads: Payloads, *, count: int) -> list[bytes]:
         """The checked ciphertexts of one contribution of `count` values."""
-        checked_count(payloads, expected=self.packing.ciphertexts(count))
-        bodies = [body_of(payload, self.fingerprint) for payload in payloads]
-        for body in bodies:
-            check_vector(body, self.shape)
-        return bodies
+        return checked_bodies(
+            payloads,
+            own=self.fingerprint,
+            shape=self.shape,
+            expected=self.packing.ciphertexts(count),
+        )
 
 
 class BfvEncryptor:

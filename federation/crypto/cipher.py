@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.crypto import he
+from federation.crypto.ciphertext_shape import VectorShape, check_vector
 from federation.crypto.fixed_point import FixedPoint, Rounding
 from federation.crypto.masks import PairwiseMasks
 from federation.errors import ForeignKeyError, MalformedError, SettingError, TooLargeError
@@ -217,6 +218,22 @@ def body_of(payload: bytes, own: bytes) -> bytes:
             "public key, partners, clip and bits"
         )
     return payload[FINGERPRINT_BYTES:]
+
+
+def checked_bodies(
+    payloads: Payloads, *, own: bytes, shape: VectorShape, expected: int
+) -> list[bytes]:
+    """The ciphertexts of one contribution, each of them fit for native code.
+
+    Raises:
+        MalformedError, TooLargeError: their number or the form of one is wrong.
+        ForeignKeyError: one was made under another key or setting than `own` names.
+    """
+    checked_count(payloads, expected=expected)
+    bodies = [body_of(payload, own) for payload in payloads]
+    for body in bodies:
+        check_vector(body, shape)
+    return bodies
 
 
 def own_secret(key_pair: KeyPair, expected: bytes) -> he.KeyContext:

@@ -22,9 +22,8 @@ from federation.crypto.cipher import (
     Payloads,
     Scheme,
     Shape,
-    body_of,
+    checked_bodies,
     checked_contributions,
-    checked_count,
     checked_shape,
     checked_values,
     fingerprint,
@@ -33,7 +32,6 @@ from federation.crypto.cipher import (
 from federation.crypto.ciphertext_shape import (
     VectorShape,
     check_public_context,
-    check_vector,
     vector_shape,
 )
 from federation.crypto.fixed_point import refuse_non_finite
@@ -74,11 +72,9 @@ class _Setting:
 
     def bodies(self, payloads: Payloads, *, count: int) -> list[bytes]:
         """The checked ciphertexts of one contribution of `count` values."""
-        checked_count(payloads, expected=_ciphertexts(count))
-        bodies = [body_of(payload, self.fingerprint) for payload in payloads]
-        for body in bodies:
-            check_vector(body, self.shape)
-        return bodies
+        return checked_bodies(
+            payloads, own=self.fingerprint, shape=self.shape, expected=_ciphertexts(count)
+        )
 
 
 class CkksEncryptor:
