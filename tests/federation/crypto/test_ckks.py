@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from federation.crypto import he
 from federation.crypto.cipher import CipherConfig, Scheme
 from federation.crypto.ckks import CkksCipher
 from federation.errors import MalformedError, SettingError
@@ -33,15 +34,13 @@ def test_a_range_that_would_wrap_is_refused() -> None:
 
 
 def test_a_sum_no_partners_could_reach_is_refused() -> None:
-    parties = make_parties(Scheme.CKKS)
-    context = parties.key_pair.secret
-    assert context is not None
-    payload = parties.contributions(some_values(2, (2, 2), seed=1))[0][0]
-    body = bytearray(payload)
-    body[len(body) // 2] ^= 1  # inside a polynomial: still a ciphertext, of garbage
+    key_pair = make_parties(Scheme.CKKS).key_pair
+    assert key_pair.secret is not None
+    context = he.PublicContext.load(key_pair.public, parameters=key_pair.secret.parameters)
+    payload = key_pair.fingerprint + context.encrypt(np.full(2048, 4.1))  # two clips are 4.0
 
-    with pytest.raises(MalformedError):
-        parties.decryptor.decrypt((bytes(body),), shape=(2, 2))
+    with pytest.raises(MalformedError, match="partners can reach"):
+        make_parties(Scheme.CKKS).decryptor.decrypt((payload,), shape=(2, 2))
 
 
 def test_the_caveat_names_the_recovered_key() -> None:
