@@ -106,7 +106,9 @@ class Chart:
 
 def nice_ticks(low: float, high: float, *, about: int = 4) -> tuple[float, ...]:
     """Round values that cover `low` … `high`, about `about` steps apart."""
-    span = high - low if high > low else max(abs(high), 1e-9)
+    # Values that are equal but for rounding get an axis as wide as they are large.
+    scale = max(abs(low), abs(high), 1e-6)
+    span = high - low if high - low > 1e-6 * scale else scale
     step = 10.0 ** math.floor(math.log10(span / about))
     step *= next(m for m in (1, 2, 5, 10) if span / (m * step) <= about)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

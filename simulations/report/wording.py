@@ -1,8 +1,12 @@
 """Numbers and names as a person reads them."""
 
+import math
+
 NONE = "\u2013"
 _SPACE = "\u00a0"
 _MINUS = "\u2212"
+
+_UNITS = ("kB", "MB", "GB")
 
 _SYSTEMS = {
     "popularity": "Popularity list",
@@ -81,11 +85,8 @@ def size(amount: float | None) -> str:
         return NONE
     if amount < 1000:
         return f"{amount:.0f}{_SPACE}B"
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 1000 or unit == "GB":
-            break
-    return f"{_three_digits(amount)}{_SPACE}{unit}"
+    thousands = min(int(math.log10(amount) / 3), len(_UNITS))
+    return f"{_three_digits(amount / 1000**thousands)}{_SPACE}{_UNITS[thousands - 1]}"
 
 
 def duration(seconds: float | None) -> str:
