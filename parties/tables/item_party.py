@@ -109,20 +109,23 @@ def check_events(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: as `read_item_party`, naming the row.
     """
-    return _check_memory(table, EVENT_COLUMNS, required=tuple(REQUIRED_EVENT_COLUMNS))
+    origin = MemoryOrigin("events")
+    return _check_memory(table, EVENT_COLUMNS, tuple(REQUIRED_EVENT_COLUMNS), origin=origin)
 
 
 def check_triples(table: pd.DataFrame) -> pd.DataFrame:
     """Check triples made in memory; raises DataError naming the row."""
-    return _check_memory(
-        table, dict.fromkeys(TRIPLE_COLUMNS, identifiers), required=TRIPLE_COLUMNS
-    )
+    converters = dict.fromkeys(TRIPLE_COLUMNS, identifiers)
+    return _check_memory(table, converters, TRIPLE_COLUMNS, origin=MemoryOrigin("triples"))
 
 
 def _check_memory(
-    table: pd.DataFrame, converters: Mapping[str, Converter], *, required: tuple[str, ...]
+    table: pd.DataFrame,
+    converters: Mapping[str, Converter],
+    required: tuple[str, ...],
+    *,
+    origin: MemoryOrigin,
 ) -> pd.DataFrame:
-    origin = MemoryOrigin(", ".join(required))
     columns = arrow_table(table)
     require_columns(origin, columns.column_names, required)
     return pd.DataFrame(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from parties.tables.source import count_lines
 from simulations.data.archive import unpack
 from simulations.data.download import (
     Download,
@@ -36,7 +37,6 @@ from simulations.errors import (
 )
 
 RECORD_NAME = "fetched.json"
-CHUNK_BYTES = 1 << 20
 MIB = 1 << 20
 
 
@@ -169,7 +169,7 @@ def _fill(source: Publication, file: Path, draft: Path, *, digest: str) -> None:
         (name,) = source.lines
         shutil.copyfile(file, draft / name)
     for name, expected in source.lines.items():
-        found = _lines(draft / name) - 1
+        found = count_lines(draft / name) - 1
         if found != expected:
             raise DataSetDamagedError(
                 f"{name} of {source.name} has {found} lines below its header instead of "
@@ -187,13 +187,3 @@ def _require_absent(folder: Path) -> None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _lines(file: Path) -> int:
-    """Lines of a file, counting a last one without a line end."""
-    count, last = 0, b"\n"
-    with file.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
-            count += chunk.count(b"\n")
-            last = chunk[-1:]
-    return count + (last != b"\n")

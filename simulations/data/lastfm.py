@@ -151,9 +151,10 @@ def _read_text(path: Path, columns: list[str], *, separator: str) -> pd.DataFram
         )
     except (ValueError, pd.errors.ParserError) as error:
         raise DataSetDamagedError(f"{path} cannot be read ({error}); fetch it again") from error
-    if list(table.columns) != columns:
+    whole = isinstance(table.index, pd.RangeIndex) and not table.isna().to_numpy().any()
+    if list(table.columns) != columns or not whole:  # pandas hides ragged rows in these two ways
         raise DataSetDamagedError(
-            f"{path} has the columns {list(table.columns)} instead of {columns}; fetch it again"
+            f"{path} does not have {columns} in its header and every row; fetch it again"
         )
     return table
 
