@@ -24,12 +24,12 @@ class Bounds:
     high: float
     whole: bool = False
 
-    def check(self, setting: str, value: object) -> None:
+    def check(self, setting: str, value: float) -> None:
         """Refuse a value of the wrong type or outside the range; the message names the setting."""
         kind, noun = (Integral, "a whole number") if self.whole else (Real, "a number")
         if isinstance(value, bool) or not isinstance(value, kind):
             raise ValueError(f"{setting} must be {noun}, not {value!r}")
-        if not self.low <= float(value) <= self.high:
+        if not self.low <= value <= self.high:
             raise ValueError(
                 f"{setting} must lie between {self.low:g} and {self.high:g}, not {value!r}"
             )

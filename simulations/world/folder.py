@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -64,11 +65,12 @@ def load_truth(folder: Path) -> Truth:
         ValueError: the file holds something else than a truth.
     """
     path = folder / TRUTH_FILE
-    with np.load(path, allow_pickle=False) as arrays:
-        names = {field.name for field in fields(Truth)}
-        if set(arrays.files) != names:
-            raise ValueError(f"{path} does not hold the ground truth of a world")
-        values: dict[str, Any] = {name: arrays[name] for name in names}
+    names = {field.name for field in fields(Truth)}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values: dict[str, Any] = {name: arrays[name] for name in names}
+    except (ValueError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{path} does not hold the ground truth of a world") from error
     scalars: dict[str, Any] = {name: float(v) for name, v in values.items() if v.ndim == 0}
     return Truth(**(values | scalars))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -80,7 +81,9 @@ class Listening:
         song[~wanders] = self._chosen(user[~wanders], sessions.interest[session][~wanders], rng)
         streaks = ~_is_first(session) & (rng.random(session.size) < STREAK[entry])
         song[streaks] = self._same_artist(song[_first_of(session)[streaks]], rng)
-        return song[_earlier_plays(user, share=self.config.repeats, rng=rng)]
+        # Who repeats goes back to a song of the mood they are in.
+        mood = user * self.people.weight.shape[1] + sessions.interest[session]
+        return song[_earlier_plays(mood, share=self.config.repeats, rng=rng)]
 
     def _chosen(self, user: Ints, interest: Ints, rng: np.random.Generator) -> Ints:
         """Draw a song for each play from its user's odds under the session's interest."""
@@ -147,18 +150,21 @@ def _draw_rows(odds: Floats, row: Ints, luck: Doubles) -> Ints:
 
     Args:
         odds: (rows, columns), not normalised.
-        row: (plays,) the row each play draws from.
+        row: (plays,) the row each play draws from, sorted.
         luck: (plays,) uniform numbers in [0, 1).
 
     Returns:
         (plays,) columns.
     """
     edges = np.cumsum(odds, axis=1, dtype=np.float64)
-    edges /= edges[:, -1:]
-    edges += np.arange(len(odds))[:, None]  # every row on its own unit: one sorted array for all
-    column = np.searchsorted(edges.ravel(), row + luck, side="right") - row * odds.shape[1]
+    mark = luck * edges[row, -1]
+    bounds = np.searchsorted(row, np.arange(len(odds) + 1))
+    column = np.empty_like(row)
+    # A row at a time is cheaper than normalising every cell so that one search could do all.
+    for each, (first, stop) in zip(edges, pairwise(bounds), strict=True):
+        column[first:stop] = np.searchsorted(each, mark[first:stop], side="right")
     # Rounding may step over the edge of a row.
-    drawn: Ints = np.clip(column, 0, odds.shape[1] - 1)
+    drawn: Ints = np.minimum(column, odds.shape[1] - 1)
     return drawn
 
 
@@ -172,18 +178,22 @@ def _first_of(groups: Ints) -> Ints:
     return np.maximum.accumulate(np.where(_is_first(groups), np.arange(groups.size), 0))
 
 
-def _earlier_plays(user: Ints, *, share: float, rng: np.random.Generator) -> Ints:
-    """For every play the play whose song it plays: itself, or an earlier one of the same user.
+def _earlier_plays(group: Ints, *, share: float, rng: np.random.Generator) -> Ints:
+    """For every play the play whose song it plays: itself, or an earlier one of the same group.
 
     A repeat copies a uniformly drawn earlier play, itself perhaps a repeat, so favourites grow.
     Source: Simon (1955).
     """
-    here, first = np.arange(user.size), _first_of(user)
-    earlier = first + (rng.random(user.size) * (here - first)).astype(np.int64)
-    source = np.where((here > first) & (rng.random(user.size) < share), earlier, here)
+    order = np.argsort(group, kind="stable")
+    here, first = np.arange(group.size), _first_of(group[order])
+    earlier = first + (rng.random(group.size) * (here - first)).astype(np.int64)
+    repeats = (here > first) & (rng.random(group.size) < share)
+    source = np.where(repeats, earlier, here)
     while not np.array_equal(followed := source[source], source):
         source = followed
-    return source
+    original = np.empty_like(order)
+    original[order] = order[source]
+    return original
 
 
 def _timestamps(sessions: Sessions, session: Ints, played: Doubles) -> Ints:

@@ -14,7 +14,7 @@ INTERESTS = 3  # the most interests a person has
 TASTE_SPREAD = 0.6  # how far a person strays from the scene they like, in units of its norm
 SAME_GENRE_SHARE = 0.4  # of second and third interests, those that stay in the first one's genre
 # Scores added to a song in the mother tongue, in the first language and in any other.
-MOTHER_TONGUE, LINGUA_FRANCA, FOREIGN = 0.0, -1.0, -2.5
+MOTHER_TONGUE, LINGUA_FRANCA, FOREIGN = 0.0, -1.6, -3.2
 REGIONS_PER_LANGUAGE = 3
 
 

@@ -12,7 +12,7 @@ from simulations.world.arrays import Doubles, Floats, Ints, Strings
 
 # A song is heard to the end with probability
 # sigmoid(STEEPNESS * (affinity - MIDDLE) + LANGUAGE_PULL * language + FAME_PULL * fame).
-STEEPNESS, MIDDLE = 5.0, 0.3
+STEEPNESS, MIDDLE = 5.0, 0.4
 LANGUAGE_PULL, FAME_PULL = 0.3, 0.15
 # A song that is not heard to the end stops after a Beta(EARLY, LATE) share of it.
 EARLY, LATE = 1.2, 2.8
@@ -113,8 +113,8 @@ class Truth:
                 np.ones((users.size, 1), dtype=np.float32),
             ]
         )
+        # No maximum is taken off: scores stay within about -45 and 20, which float32 can hold.
         scores = wishes @ self._offers
-        scores -= scores.max(axis=1, keepdims=True)
         odds: Floats = np.exp(scores, out=scores)
         return odds
 
