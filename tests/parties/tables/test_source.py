@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import pandas as pd
@@ -205,3 +206,10 @@ def test_a_line_break_in_a_value_is_refused(tmp_path: Path) -> None:
 def test_an_endless_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="line 1: is not readable"):
         open_source(csv_file(tmp_path, "a" * 200_000))
+
+
+def test_a_data_error_survives_the_way_from_another_process() -> None:
+    error = ValueRefusedError("is odd", file=Path("a.csv"), column="b", line=3)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made on the line above
+    assert type(again) is ValueRefusedError
+    assert (str(again), again.file, again.line) == (str(error), Path("a.csv"), 3)
