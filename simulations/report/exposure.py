@@ -44,7 +44,7 @@ _CLEAR_GRADIENTS = Exposure(
     phase="backward",
     item_party="nothing new",
     partner="every user's gradient, which gives away the items the user played",
-    coordinator="every user's gradient, in clear",
+    coordinator="order and sizes; each link is sealed from end to end",
 )
 _NO_BACKWARD = Exposure(
     phase="backward",
@@ -58,11 +58,17 @@ _SERVING = Exposure(
     partner="that a refresh ran",
     coordinator="order and sizes",
 )
+_CLEAR_SERVING = Exposure(
+    phase="serving",
+    item_party="the summed embedding of the users it serves",
+    partner="that a refresh ran",
+    coordinator="every partner's embedding of the users it serves, in clear",
+)
 
 _BY_PROFILE: Mapping[Profile, tuple[Exposure, ...]] = {
     Profile.STRICT: (_ALIGNMENT, _SUM, _BATCH_SUM, _SERVING),
     Profile.FROZEN: (_ALIGNMENT, _SUM, _NO_BACKWARD, _SERVING),
-    Profile.PLAIN: (_ALIGNMENT, _CLEAR, _CLEAR_GRADIENTS, _SERVING),
+    Profile.PLAIN: (_ALIGNMENT, _CLEAR, _CLEAR_GRADIENTS, _CLEAR_SERVING),
 }
 
 

@@ -149,9 +149,10 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
         banners.append(
             (
                 "This run was not protected.",
-                "Under the profile plain every embedding and every gradient travels in clear. It "
-                "is the baseline that other profiles are measured against, never a way to train "
-                "on real people\u2019s data.",
+                "Under the profile plain the coordinator sees every embedding, and each partner "
+                "the gradient of every user, which gives away what that user played. It is the "
+                "baseline that other profiles are measured against, never a way to train on real "
+                "people\u2019s data.",
             )
         )
     if report["privacy"]["accepted_single_partner"] and len(report["partners"]) == 1:

@@ -163,6 +163,7 @@ def test_what_parties_learn_depends_on_the_profile() -> None:
     }
     by_phase = {p: {row["phase"]: row for row in rows} for p, rows in learned.items()}
     assert "in clear" in by_phase[Profile.PLAIN]["forward"]["coordinator"]
+    assert "in clear" in by_phase[Profile.PLAIN]["serving"]["coordinator"]
     assert "gradient" in by_phase[Profile.PLAIN]["backward"]["partner"]
     assert "batch sum" in by_phase[Profile.STRICT]["backward"]["partner"]
     assert "no backward" in by_phase[Profile.FROZEN]["backward"]["partner"]
