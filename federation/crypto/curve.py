@@ -21,6 +21,7 @@ from federation.errors import InvalidPointError, MalformedError, TooLargeError
 POINT_BYTES = 32
 
 _PRIME = mpz(2) ** 255 - 19
+_PRIME_BIG_ENDIAN = (2**255 - 19).to_bytes(POINT_BYTES, "big")
 _A = mpz(486662)  # v² = u³ + A·u² + u, RFC 7748 §4.1
 _LOW_255_BITS = mpz(2) ** 255 - 1
 _DOMAIN = b"fedrecall psi v1"  # 16 bytes: with counter and a digest, one SHA-256 block
@@ -55,7 +56,7 @@ def hash_to_curve(message: bytes) -> bytes:
         32 bytes: a canonical u-coordinate on the curve. (It has a small order with
         probability 2^-252, which is why that is not looked for.)
     """
-    for attempt in count():  # pragma: no branch - the loop ends by returning
+    for attempt in count():  # pragma: no branch - it ends by the break alone
         digest = sha256(_DOMAIN + attempt.to_bytes(4, "little") + message).digest()
         u = mpz.from_bytes(digest, "little") & _LOW_255_BITS
         if u < _PRIME and jacobi(((u + _A) * u + 1) * u, _PRIME) == 1:
@@ -114,8 +115,8 @@ def check_canonical(points: Iterable[bytes]) -> None:
     Raises:
         InvalidPointError: there is such a point.
     """
-    # Any set top bit makes the number at least 2^255, which is above p as well.
-    if any(mpz.from_bytes(point, "little") >= _PRIME for point in points):
+    # Big-endian byte strings compare as their numbers do; a set top bit is above p too.
+    if any(point[::-1] >= _PRIME_BIG_ENDIAN for point in points):
         raise InvalidPointError("a point is not canonically encoded")
 
 

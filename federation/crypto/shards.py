@@ -33,7 +33,7 @@ from federation.crypto.curve import (
 )
 from federation.errors import InvalidPointError
 
-CHUNK_ITEMS = 2048  # about 80 ms of work, and at most a few hundred KiB on a pipe
+CHUNK_ITEMS = 1024  # at most, so about 40 ms of work and a few hundred KiB on a pipe
 IN_PROCESS_BELOW = 20_000  # items; under this, starting workers costs more than it saves
 
 _HEADER = Struct("<BI")  # task or verdict, then the length of what follows in bytes
@@ -99,6 +99,15 @@ class Shards:
     def __reduce__(self) -> NoReturn:
         raise TypeError("it holds a secret scalar, which must not be written anywhere")
 
+    def start(self, count: int) -> None:
+        """Start the workers if `count` items are worth it and they do not run yet.
+
+        `map` does this too; earlier, they load while their party prepares the items.
+        """
+        if self._is_worth_workers(count):
+            while len(self._started) < self._workers:
+                self._started.append(_spawn(self._secret))
+
     def map(self, task: Task, items: Sequence[bytes]) -> list[bytes]:
         """Do `task` to every item, in order.
 
@@ -109,10 +118,10 @@ class Shards:
             InvalidPointError: an item to re-blind is not a usable point.
             ChildProcessError: a worker died.
         """
-        if self._workers == 1 or len(items) < self._in_process_below:
+        if not self._is_worth_workers(len(items)):
             return _WORK[task](items, self._secret)
-        self._start()
-        chunks = [items[i : i + CHUNK_ITEMS] for i in range(0, len(items), CHUNK_ITEMS)]
+        self.start(len(items))
+        chunks = _even_chunks(items, self._workers)
         idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._started:
             idle.put(worker)
@@ -131,9 +140,8 @@ class Shards:
         """End the workers and wait for them; harmless if there are none."""
         self._stop()
 
-    def _start(self) -> None:
-        while len(self._started) < self._workers:
-            self._started.append(_spawn(self._secret))
+    def _is_worth_workers(self, count: int) -> bool:
+        return self._workers > 1 and count >= max(self._in_process_below, 1)
 
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
@@ -201,6 +209,13 @@ def _ask(worker: _Worker, task: Task, items: Sequence[bytes]) -> list[bytes]:
     if verdict == _REFUSED:
         raise InvalidPointError(reply.decode())
     return split_points(reply)
+
+
+def _even_chunks(items: Sequence[bytes], workers: int) -> list[Sequence[bytes]]:
+    """Cut items so that every worker gets as many chunks, and none waits long for the last."""
+    rounds = -(-len(items) // (workers * CHUNK_ITEMS))
+    size = -(-len(items) // (workers * rounds))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _frame(items: Sequence[bytes]) -> bytes:

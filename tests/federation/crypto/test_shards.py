@@ -16,7 +16,7 @@ from federation.crypto.shards import CHUNK_ITEMS, Shards, Task, serve, usable_co
 from federation.errors import InvalidPointError
 
 SECRET = bytes(range(32))
-MESSAGES = [b"%d" % i for i in range(CHUNK_ITEMS + 3)]  # two chunks, one of them short
+MESSAGES = [b"%d" % i for i in range(2 * CHUNK_ITEMS + 3)]  # four chunks, one of them short
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,12 @@ def test_workers_show_no_secret_in_their_arguments_or_environment() -> None:
     pool.close()
 
 
+def test_nothing_to_do_starts_nothing_and_gives_nothing() -> None:
+    pool = Shards(SECRET, workers=2, in_process_below=0)
+    assert pool.map(Task.BLIND, []) == []
+    assert repr(pool) == "Shards(workers=2, started=0)"
+
+
 def test_closing_ends_every_worker_and_may_be_repeated() -> None:
     pool = Shards(SECRET, workers=2, in_process_below=0)
     pool.map(Task.BLIND, MESSAGES[:2])
@@ -92,6 +98,27 @@ def test_a_worker_that_dies_before_it_answers_is_reported(monkeypatch: pytest.Mo
     pool = Shards(SECRET, workers=2, in_process_below=0)
     with pytest.raises(ChildProcessError, match="died"):
         pool.map(Task.BLIND, [b""])
+    pool.close()
+
+
+@pytest.mark.parametrize("workers", [2, 3, 7])
+@pytest.mark.parametrize("count", [1, 2, CHUNK_ITEMS - 1, 2 * CHUNK_ITEMS + 3, 20_000])
+def test_chunks_are_even_small_and_leave_nothing_out(workers: int, count: int) -> None:
+    items = [b"%d" % i for i in range(count)]
+    chunks = shards._even_chunks(items, workers)
+    assert [item for chunk in chunks for item in chunk] == items
+    longest = max(map(len, chunks))
+    assert longest <= CHUNK_ITEMS
+    assert all(len(chunk) == longest for chunk in chunks[:-1])
+
+
+def test_workers_can_be_started_ahead_of_the_work() -> None:
+    pool = Shards(SECRET, workers=2, in_process_below=10)
+    pool.start(9)
+    assert repr(pool) == "Shards(workers=2, started=0)"
+    pool.start(10)
+    pool.start(10)
+    assert repr(pool) == "Shards(workers=2, started=2)"
     pool.close()
 
 
