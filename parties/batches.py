@@ -22,7 +22,7 @@ class BatchPlan:
 
     def __init__(self, config: RunConfig, slots: int) -> None:
         self._epochs = config.training.epochs
-        self._schedule = BatchSchedule(
+        self.schedule = BatchSchedule(
             slots=slots,
             group_rows=GROUP_ROWS,
             batch_groups=config.exchange.batch_groups,
@@ -32,33 +32,33 @@ class BatchPlan:
     @property
     def padded_slots(self) -> int:
         """Slots, with the last group filled up."""
-        return self._schedule.groups * self._schedule.group_rows
+        return self.schedule.groups * self.schedule.group_rows
 
     @property
     def steps(self) -> int:
         """Training steps an epoch."""
-        return self._schedule.steps
+        return self.schedule.steps
 
     def epoch(self, number: int) -> list[Groups]:
         """The groups of each training step of an epoch, ascending within a step."""
-        return self._schedule.epoch(number)
+        return self.schedule.epoch(number)
 
     def step(self, epoch: int, number: int) -> int:
         """The number of a training step in the run."""
-        return epoch * self._schedule.steps + number
+        return epoch * self.schedule.steps + number
 
     def serving(self) -> Iterator[tuple[int, Groups]]:
         """Step number and groups of each batch that together hold every slot once."""
-        first = self._epochs * self._schedule.steps
-        groups = np.arange(self._schedule.groups, dtype=np.int64)
-        for number, batch in enumerate(np.array_split(groups, self._schedule.steps)):
+        first = self._epochs * self.schedule.steps
+        groups = np.arange(self.schedule.groups, dtype=np.int64)
+        for number, batch in enumerate(np.array_split(groups, self.schedule.steps)):
             yield first + number, batch
 
     def rows(self, groups: Groups) -> Groups:
         """The slots of some groups that a user sits in."""
-        return self._schedule.rows(groups)
+        return self.schedule.rows(groups)
 
     def padded_rows(self, groups: Groups) -> Groups:
         """The slots of some groups, the empty ones behind the last user too."""
-        size = self._schedule.group_rows
+        size = self.schedule.group_rows
         return np.asarray((groups[:, None] * size + np.arange(size)).ravel(), np.int64)

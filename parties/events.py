@@ -8,6 +8,7 @@ from enum import Enum
 class Stage(Enum):
     """What a run is busy with."""
 
+    DATA = "data"
     ALIGNMENT = "alignment"
     TRAINING = "training"
     SERVING = "serving"

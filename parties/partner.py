@@ -23,11 +23,13 @@ class PartnerOutcome:
     Args:
         shared: users it shares with the item party.
         sent: bytes it sent, by stage.
-        clipped: numbers that were cut to the fixed-point range.
+        values: numbers of its embeddings it sent, protected.
+        clipped: how many of them were cut to the fixed-point range.
     """
 
     shared: int
     sent: dict[str, int]
+    values: int
     clipped: int
 
 
@@ -64,7 +66,12 @@ class Partner:
         training.serve()
         self._talk.hear(Goodbye)
         sent = session.link.traffic.bytes_by_stage()
-        return PartnerOutcome(len(alignment.users), sent, training.clipped)
+        return PartnerOutcome(
+            shared=len(alignment.users),
+            sent=sent,
+            values=training.values,
+            clipped=training.clipped,
+        )
 
     def _align(self) -> tuple[PartnerAlignment, ResumeFrom]:
         """Offer what an earlier session left, and go by the item party's answer."""

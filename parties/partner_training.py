@@ -65,6 +65,7 @@ class PartnerTraining:
         )
         self._best = self._projection.state()
         self._uncollected: list[int] = []
+        self.values = 0  # numbers sent so far
 
     @property
     def clipped(self) -> int:
@@ -171,6 +172,7 @@ class PartnerTraining:
         message = Activations(step, len(hidden), parts)
         self._session.link.post(COORDINATOR, message)
         self._uncollected.append(step)
+        self.values += hidden.size
 
     def _await_oldest(self) -> None:
         collected = self._session.link.receive(COORDINATOR, Collected)

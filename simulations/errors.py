@@ -5,6 +5,7 @@ SimulationError
 ├── DataSetDamagedError       a data set's files are not what its description says
 ├── FolderExistsError         a folder to be written is already there
 ├── RunFolderError            a run folder cannot be used
+├── TaskFailedError           a part of a simulation failed in its process
 └── FetchError                a public data set could not be fetched
     ├── DownloadError         the server or the link failed, or sent too much
     ├── ChecksumError         the bytes are not the published ones
@@ -30,6 +31,21 @@ class FolderExistsError(SimulationError):
 
 class RunFolderError(SimulationError):
     """A run folder cannot be created, read or resumed."""
+
+
+class TaskFailedError(SimulationError):
+    """A part of a simulation failed; what was done so far is kept and can be resumed.
+
+    Args:
+        message: why, for people.
+        kind: class of the original error.
+        task: which part.
+    """
+
+    def __init__(self, message: str, *, kind: str, task: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.task = task
 
 
 class FetchError(SimulationError):

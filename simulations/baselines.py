@@ -1,0 +1,168 @@
+"""What a federation is measured against, trained in one process with nothing hidden.
+
+They use the run's own mathematics, schedule and splits, so a difference to the federated system
+is a difference in what a system knows, not in how it was trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from parties.batches import BatchPlan
+from parties.config import ITEM, RunConfig
+from parties.data import ItemData, PartnerData
+from parties.item_training import side_codes, slot_labels
+from parties.seeds import derive_seed
+from simulations.federation import party_seed
+from towers.central import CentralConfig, RawPartner
+from towers.encoders import fit_encoder
+from towers.features import Features, Floats
+from towers.pooled import EpochReport, LocalPartner, UserSide, pooled_queries, train_pooled
+from towers.training import ItemTrainer
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A trained system.
+
+    Args:
+        queries: (n, d + 1) query vectors, one a user.
+        items: (m, d + 1) index vectors.
+        history: one entry an epoch.
+    """
+
+    queries: Floats = field(repr=False)
+    items: Floats = field(repr=False)
+    history: tuple[EpochReport, ...]
+
+
+class Nobody:
+    """A user side that knows nothing: what the item party is without partners."""
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+
+    def forward(self, slots: Ids) -> Floats:
+        """Zeros."""
+        return np.zeros((len(slots), self._dim), np.float32)
+
+    def backward(self, slots: Ids, gradient: Floats) -> None:
+        """Learn nothing."""
+
+    def embed(self, slots: Ids) -> Floats:
+        """Zeros."""
+        return self.forward(slots)
+
+    def keep(self) -> None:
+        """There is nothing to remember."""
+
+    def restore(self) -> None:
+        """There is nothing to go back to."""
+
+
+class Pool:
+    """All parties' data in one place, for one split."""
+
+    def __init__(
+        self, config: RunConfig, item: ItemData, partners: Mapping[str, PartnerData]
+    ) -> None:
+        self._config, self._item, self._partners = config, item, partners
+        rng = np.random.default_rng(party_seed(config, ITEM))
+        self._slot_of_user = rng.permutation(len(item.users)).astype(np.int64)
+        self._number = {user: number for number, user in enumerate(item.users)}
+
+    @property
+    def slots(self) -> Ids:
+        """(n,) the slot of each user, the same as in the federated run."""
+        return self._slot_of_user
+
+    def own(self) -> Trained:
+        """The item party alone, with its own user features."""
+        return self.train([Nobody(self._config.dim)])
+
+    def partner(self, name: str) -> Trained:
+        """The item party with one partner."""
+        return self.train([self.side(name)])
+
+    def federated(self) -> Trained:
+        """All partners, as a federation with nothing hidden would train."""
+        return self.train([self.side(name) for name in self._partners])
+
+    def shuffled(self) -> Trained:
+        """All partners, each with its users' features dealt out anew: no lift may be left."""
+        return self.train([self.side(name, shuffle=True) for name in self._partners])
+
+    def central(self) -> Trained:
+        """Everybody's raw features, learnt end to end: the ceiling."""
+        dim = self._config.dim
+        return self.train(
+            [
+                RawPartner(
+                    self.features(name),
+                    dim,
+                    CentralConfig(),
+                    seed=derive_seed(self._config.seed, "central", name),
+                )
+                for name in self._partners
+            ]
+        )
+
+    def side(self, name: str, *, shuffle: bool = False) -> LocalPartner:
+        """A partner's encoder output and projection, started as in the federated run."""
+        seed = party_seed(self._config, name)
+        phi = fit_encoder(self._partners[name].features, self._config.encoder, seed=seed)
+        if shuffle:
+            phi = np.random.default_rng(derive_seed(seed, "shuffled")).permutation(phi)
+        by_slot = np.zeros((len(self._item.users), phi.shape[1]), np.float32)
+        rows, slots = self.shared(name)
+        by_slot[slots] = phi[rows]
+        return LocalPartner(by_slot, self._config.dim, self._config.projection, seed=seed)
+
+    def shared(self, name: str) -> tuple[Ids, Ids]:
+        """Rows of a partner's users whom the item party knows too, and their slots."""
+        numbers = [self._number.get(user, -1) for user in self._partners[name].identifiers]
+        numbered = np.array(numbers, dtype=np.int64)
+        rows = np.flatnonzero(numbered >= 0)
+        return rows, self._slot_of_user[numbered[rows]]
+
+    def features(self, name: str) -> Features:
+        """A partner's raw features in slot order; users it does not know are empty."""
+        rows, slots = self.shared(name)
+        raw = self._partners[name].features
+        users = len(self._item.users)
+        places = (np.ones(len(rows), np.float32), (slots, rows))
+        selection = sp.csr_array(places, shape=(users, raw.rows))
+        dense = np.full((users, raw.dense.shape[1]), np.nan, np.float32)
+        dense[slots] = raw.dense[rows]
+        return Features(multi_hot=sp.csr_array(selection @ raw.multi_hot), dense=dense)
+
+    def trainer(self) -> ItemTrainer:
+        """The item party's model, started as in the federated run."""
+        config = self._config
+        side = side_codes(self._item.own, self._item.songs, config)
+        labels = slot_labels(self._item.listening, self._slot_of_user, side, config)
+        return ItemTrainer(config.trainer, labels, seed=derive_seed(config.seed, "trainer"))
+
+    def train(self, sides: Sequence[UserSide]) -> Trained:
+        """Train a system on some user sides."""
+        trainer = self.trainer()
+        plan = BatchPlan(self._config, len(self._item.users))
+        history = train_pooled(
+            trainer,
+            sides,
+            plan.schedule,
+            epochs=self._config.training.epochs,
+            stopping=self._config.training.stopping,
+        )
+        slots = np.arange(len(self._item.users), dtype=np.int64)
+        queries = pooled_queries(trainer, sides, slots)
+        return Trained(
+            queries=queries[self._slot_of_user],
+            items=trainer.item_matrix(),
+            history=tuple(history),
+        )

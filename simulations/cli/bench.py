@@ -1,0 +1,77 @@
+"""`fedrecall bench …`: speed and size, as ratios against named peers in the same run."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from simulations.bench.exchange import run_exchange_bench
+from simulations.bench.psi import run_psi_bench
+from simulations.bench.step import run_step_bench
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.callback()
+def group() -> None:
+    """Measure speed and size. Absolute times drift with the machine; ratios hold."""
+
+
+@app.command()
+def psi(
+    size: Annotated[int, typer.Option(min=2, help="Identifiers a party brings.")] = 100_000,
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes a party.")] = 2,
+    peer: Annotated[bool, typer.Option(help="Compare with openmined-psi if installed.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Align two sets: multiplications a second against bare X25519, CPU against openmined-psi."""
+    _run(
+        lambda say: run_psi_bench(size=size, processes=processes, peer=peer, progress=say),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def exchange(
+    rows: Annotated[int, typer.Option(min=1, help="Users in a batch.")] = 1024,
+    dim: Annotated[int, typer.Option(min=1, help="Width of an embedding.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs a median is taken of.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Encrypt, add and open a batch for 2 and 4 partners, against CKKS and Paillier."""
+    _run(
+        lambda say: run_exchange_bench(rows=rows, dim=dim, repeats=repeats, progress=say),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def step(
+    rows: Annotated[int, typer.Option(min=1, help="Users in a batch.")] = 1024,
+    dim: Annotated[int, typer.Option(min=1, help="Width of an embedding.")] = 64,
+    columns: Annotated[int, typer.Option(min=1, help="Width of a partner's encoder.")] = 32,
+    partners: Annotated[int, typer.Option(min=1, help="Partners in the step.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Time one whole strict training step, both directions, by stage."""
+    _run(
+        lambda say: run_step_bench(
+            rows=rows, dim=dim, columns=columns, partners=partners, progress=say
+        ),
+        as_json=as_json,
+    )
+
+
+def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:
+    status = Console(stderr=True)
+    with status.status("measuring …") as spinner:
+        result = bench(spinner.update)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    else:
+        Console().print_json(json.dumps(result))

@@ -1,0 +1,126 @@
+"""From the results of tasks to the record a report is built from."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from parties.ciphers import forward_cipher
+from parties.config import COORDINATOR, ITEM
+from simulations.lift import (
+    SplitResult,
+    SystemResult,
+    activity_cohorts,
+    label_cohorts,
+    partner_cohorts,
+)
+from simulations.listening import Listening
+from simulations.report import CostRecord, PrivacyRecord, RunRecord, SplitRecord
+from simulations.run_folder import Plan
+from simulations.splits import cold_users
+from simulations.tasks import TaskKind, TaskResult
+
+NOT_PARTNERS: Final = frozenset({ITEM, COORDINATOR})
+Results = Mapping[tuple[int, TaskKind], TaskResult]
+
+ORDER: Final = ("popularity", "own", "partner:", "federated", "central", "shuffled")
+NO_OWN_FEATURES: Final = (
+    "The item party holds no features of its own, so to somebody without a history its own "
+    "system is the popularity list."
+)
+
+
+def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
+    """Everything the report needs.
+
+    Args:
+        plan: what was asked for.
+        listening: the data.
+        results: (split's seed, kind) → what the task left.
+    """
+    config = plan.config.run
+    listeners = np.count_nonzero(np.diff(listening.weights.indptr))
+    cold = len(cold_users(listening, plan.config.evaluation.cold_share, seed=config.seed))
+    single = len(listening.partners) == 1
+    cipher = forward_cipher(config, len(listening.partners))
+    return RunRecord(
+        data=listening.name,
+        profile=config.profile,
+        runtime=plan.runtime,
+        model=plan.model,
+        warm_users=int(listeners) - cold,
+        cold_users=cold,
+        items=len(listening.items),
+        partners=tuple(listening.partners),
+        splits=tuple(_split(plan, listening, results, seed) for seed in plan.seeds),
+        cost=_cost(results),
+        privacy=PrivacyRecord(
+            cipher=cipher.scheme.value.upper(),
+            caveat=cipher.caveat or "",
+            accepted_single_partner=single and config.exchange.accept_single_partner,
+        ),
+        configuration={
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in plan.config.settings().items()
+        },
+        command=plan.command,
+        notes=() if listening.own is not None else (NO_OWN_FEATURES,),
+        bootstrap_seed=config.seed,
+        bootstrap_samples=plan.config.evaluation.bootstrap_samples,
+    )
+
+
+def _split(plan: Plan, listening: Listening, results: Results, seed: int) -> SplitRecord:
+    parts = [results[seed, kind] for kind in TaskKind]
+    systems = sorted((s for part in parts for s in part.systems), key=_place)
+    cold = cold_users(listening, plan.config.evaluation.cold_share, seed=seed)
+    result = SplitResult(
+        seed=seed,
+        users=cold,
+        systems=tuple(systems),
+        cohorts=_cohorts(listening, cold),
+    )
+    curves = {name: curve for part in parts for name, curve in part.curves.items()}
+    return SplitRecord(result=result, curves=curves)
+
+
+def _place(system: SystemResult) -> int:
+    return next(i for i, prefix in enumerate(ORDER) if system.name.startswith(prefix))
+
+
+def _cohorts(
+    listening: Listening, cold: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Mapping[str, Mapping[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]:
+    plays = np.diff(listening.weights.indptr)[cold]
+    cohorts = {
+        "partners": partner_cohorts(listening.known()[cold], tuple(listening.partners)),
+        "activity": activity_cohorts(plays),
+    }
+    for family, labels in (
+        ("entry point", listening.entry_points[cold]),
+        ("segment", listening.segments[cold]),
+    ):
+        if np.any(labels != ""):
+            cohorts[family] = label_cohorts(np.where(labels == "", "unknown", labels))
+    return cohorts
+
+
+def _cost(results: Results) -> CostRecord:
+    seconds: dict[str, float] = {}
+    sent: dict[str, dict[str, int]] = {}
+    for result in results.values():
+        for stage, spent in result.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+        for party, stages in result.sent.items():
+            mine = sent.setdefault(party, {})
+            for stage, size in stages.items():
+                mine[stage] = mine.get(stage, 0) + size
+    values = sum(result.values for result in results.values())
+    forward = sum(stages["forward"] for party, stages in sent.items() if party not in NOT_PARTNERS)
+    return CostRecord(
+        seconds=seconds,
+        bytes_sent=sent,
+        cpu_seconds=sum(result.cpu_seconds for result in results.values()),
+        peak_memory_bytes=max(result.peak_memory_bytes for result in results.values()),
+        bytes_per_value=forward / values if values else None,
+    )

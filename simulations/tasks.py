@@ -1,0 +1,129 @@
+"""The pieces of a simulation that run side by side, and what each leaves behind."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parties.archive import Arrays, pack_arrays, unpack_arrays
+from parties.checkpoints import write_whole
+from parties.config import RunConfig
+from simulations.errors import RunFolderError
+from simulations.lift import SystemResult
+from simulations.report import EpochRecord
+from simulations.splits import EvaluationConfig
+
+
+class TaskKind(Enum):
+    """What a task trains and judges."""
+
+    FEDERATED = "federated"
+    BASELINES = "baselines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One process's work.
+
+    Args:
+        kind: what it trains.
+        data: name or folder of the data set.
+        seed: of the split; the run's own seed plus the number of the split.
+        config: the run.
+        evaluation: how it is judged.
+        folder: where checkpoints and the result go.
+    """
+
+    kind: TaskKind
+    data: str
+    seed: int
+    config: RunConfig
+    evaluation: EvaluationConfig
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.kind.value}-{self.seed}"
+
+    @property
+    def result_path(self) -> Path:
+        """Where the result lies once the task is done."""
+        return self.folder / f"{self.kind.value}.result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """What a task leaves behind.
+
+    Args:
+        systems: judged on the split's cold users.
+        curves: trained system → its epochs.
+        seconds: stage → wall-clock seconds.
+        cpu_seconds: of the process.
+        peak_memory_bytes: highest resident memory of the process.
+        sent: party → stage → bytes; empty for baselines.
+        values: numbers of embeddings that partners sent forward.
+        clipped: numbers that were cut to the fixed-point range.
+    """
+
+    systems: tuple[SystemResult, ...] = field(repr=False)
+    curves: Mapping[str, tuple[EpochRecord, ...]] = field(repr=False)
+    seconds: Mapping[str, float]
+    cpu_seconds: float
+    peak_memory_bytes: int
+    sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    values: int = 0
+    clipped: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write the result whole or not at all."""
+        scores = {
+            f"{system.name}/{metric}": values
+            for system in self.systems
+            for metric, values in system.per_user.items()
+        }
+        rest = {
+            "lists": {system.name: dict(system.lists) for system in self.systems},
+            "curves": {
+                name: [asdict(epoch) for epoch in curve] for name, curve in self.curves.items()
+            },
+            "seconds": dict(self.seconds),
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "sent": {party: dict(stages) for party, stages in self.sent.items()},
+            "values": self.values,
+            "clipped": self.clipped,
+        }
+        text = np.frombuffer(json.dumps(rest).encode(), np.uint8)
+        write_whole(path, pack_arrays({"rest": text, **scores}))
+
+    @classmethod
+    def load(cls, path: Path) -> "TaskResult":
+        """Read a result; raises RunFolderError when it is damaged."""
+        try:
+            arrays = unpack_arrays(path.read_bytes())
+            rest = json.loads(arrays.pop("rest").tobytes())
+            systems = tuple(_systems(arrays, rest.pop("lists")))
+            curves = {
+                name: tuple(EpochRecord(**epoch) for epoch in epochs)
+                for name, epochs in rest.pop("curves").items()
+            }
+            return cls(systems=systems, curves=curves, **rest)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise RunFolderError(f"{path} cannot be read; remove it and resume") from error
+
+
+def _systems(arrays: Arrays, lists: Mapping[str, Mapping[str, float]]) -> Iterator[SystemResult]:
+    for name, values in lists.items():
+        prefix = f"{name}/"
+        scores: dict[str, Any] = {
+            key.removeprefix(prefix): array
+            for key, array in arrays.items()
+            if key.startswith(prefix)
+        }
+        yield SystemResult(name=name, per_user=scores, lists=values)

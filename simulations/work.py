@@ -1,0 +1,171 @@
+"""Doing one task: loading the data of a split, training, judging."""
+
+import resource
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from parties.data import ItemData
+from parties.events import Progress, Stage, Watcher
+from simulations.baselines import Pool, Trained
+from simulations.data import load
+from simulations.evaluation import Judge
+from simulations.federation import Scenario, run_federation
+from simulations.lift import SystemResult
+from simulations.listening import Listening, listening_of
+from simulations.report import EpochRecord
+from simulations.splits import cold_users
+from simulations.tasks import Task, TaskKind, TaskResult
+
+
+class Clock:
+    """Seconds by stage, from the progress a run reports."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self._watch = watch
+        self._stage: Stage | None = None
+        self._since = self._began = time.monotonic()
+        self.seconds: dict[str, float] = {}
+        self.steps: dict[int, float] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Note a report and pass it on."""
+        self.enter(progress.stage)
+        if progress.stage is Stage.TRAINING:
+            self.steps[progress.done] = time.monotonic() - self._began
+        self._watch(progress)
+
+    def enter(self, stage: Stage | None) -> None:
+        """Book the time since the last change to the stage that ends now."""
+        if stage is self._stage:
+            return
+        now = time.monotonic()
+        if self._stage is not None:
+            name = self._stage.value
+            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        if stage is Stage.TRAINING and self._stage is not Stage.TRAINING:
+            self._began = now
+        self._stage, self._since = stage, now
+
+
+def perform(task: Task, watch: Watcher) -> TaskResult:
+    """Do a task and save its result.
+
+    Raises:
+        FederationError, PartiesError, SimulationError: as the parts of the task do.
+    """
+    torch.set_num_threads(1)  # tasks are the parallelism, and one thread repeats exactly
+    clock = Clock(watch)
+    clock.enter(Stage.DATA)
+    bench = Workbench(task, listening_of(load(task.data).tables))
+    work = {TaskKind.FEDERATED: _federated, TaskKind.BASELINES: _baselines}[task.kind]
+    result = replace(
+        work(bench, clock),
+        seconds=clock.seconds,
+        cpu_seconds=_cpu_seconds(),
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    result.save(task.result_path)
+    return result
+
+
+class Workbench:
+    """What a task works on: the data of one split."""
+
+    def __init__(self, task: Task, listening: Listening) -> None:
+        self.task = task
+        self.config = replace(task.config, seed=task.seed)
+        self.listening = listening
+        self.cold = cold_users(listening, task.evaluation.cold_share, seed=task.seed)
+        self.item: ItemData = listening.item_data(self.cold)
+        popularity = np.bincount(self.item.listening.indices, minlength=len(listening.items))
+        self.judge = Judge(
+            users=self.cold,
+            truth=listening.weights[self.cold],
+            popularity=popularity.astype(np.float64),
+            top_k=task.evaluation.top_k,
+        )
+
+    def judged(self, name: str, trained: Trained) -> SystemResult:
+        """Score a trained system on the cold users."""
+        return self.judge.vectors(name, trained.queries[self.cold], trained.items)
+
+
+def _federated(bench: Workbench, clock: Clock) -> TaskResult:
+    scenario = Scenario(
+        config=bench.config,
+        item=bench.item,
+        partners=bench.listening.partners,
+        job=secrets.token_bytes(16),
+        folder=bench.task.folder / "parties",
+    )
+    outcome = run_federation(scenario, clock)
+    clock.enter(Stage.EVALUATION)
+    item = outcome.item
+    trained = Trained(queries=item.queries, items=item.items, history=item.history)
+    judged = bench.judged("federated", trained)
+    clock.enter(None)
+    return TaskResult(
+        systems=(judged,),
+        curves={"federated": _curve(trained, clock)},
+        seconds={},
+        cpu_seconds=0.0,
+        peak_memory_bytes=0,
+        sent=outcome.sent,
+        values=sum(partner.values for partner in outcome.partners.values()),
+        clipped=sum(partner.clipped for partner in outcome.partners.values()),
+    )
+
+
+def _baselines(bench: Workbench, clock: Clock) -> TaskResult:
+    pool = Pool(bench.config, bench.item, bench.listening.partners)
+    work = dict(_plans(bench, pool))
+    systems = [bench.judge.popular("popularity")]
+    curves = {}
+    for done, (name, train) in enumerate(work.items()):
+        clock(Progress(stage=Stage.BASELINES, done=done, total=len(work), note=name))
+        trained = train()
+        systems.append(bench.judged(name, trained))
+        curves[name] = _curve(trained, None)
+    clock(Progress(stage=Stage.BASELINES, done=len(work), total=len(work)))
+    clock.enter(None)
+    if bench.item.own is None:
+        # With no features of its own, all the item party can show a stranger is what is popular.
+        systems.insert(1, replace(systems[0], name="own"))
+    return TaskResult(
+        systems=tuple(systems), curves=curves, seconds={}, cpu_seconds=0.0, peak_memory_bytes=0
+    )
+
+
+def _plans(bench: Workbench, pool: Pool) -> Iterator[tuple[str, Callable[[], Trained]]]:
+    if bench.item.own is not None:
+        yield "own", pool.own
+    for name in bench.listening.partners:
+        yield f"partner:{name}", partial(pool.partner, name)
+    yield "central", pool.central
+    yield "shuffled", pool.shuffled
+
+
+def _curve(trained: Trained, clock: Clock | None) -> tuple[EpochRecord, ...]:
+    steps = clock.steps if clock is not None else {}
+    per_epoch = max(steps, default=0) // max(len(trained.history), 1)
+    return tuple(
+        EpochRecord(
+            epoch=each.epoch + 1,
+            loss=each.loss,
+            validation_recall=each.recall,
+            seconds=steps.get((each.epoch + 1) * per_epoch, 0.0),
+        )
+        for each in trained.history
+    )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those it started for the alignment."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
