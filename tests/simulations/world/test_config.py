@@ -1,4 +1,6 @@
+import re
 from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +118,12 @@ def test_a_partner_may_not_take_the_name_of_a_table(name: str) -> None:
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         WorldConfig().users = 7
+
+
+def test_the_documentation_names_every_setting_with_its_default() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "world.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", text, flags=re.MULTILINE))
+    numbers = {name: getattr(WorldConfig(), name) for name in WORLD_BOUNDS}
+    assert {name: float(rows[name]) for name in numbers} == numbers
+    assert rows["name"] == "`world`"
+    assert rows["partners"] == "social, video"
