@@ -30,9 +30,9 @@ class Bounds:
         if isinstance(value, bool) or not isinstance(value, kind):
             raise ValueError(f"{setting} must be {noun}, not {value!r}")
         if not self.low <= value <= self.high:
-            raise ValueError(
-                f"{setting} must lie between {self.low:g} and {self.high:g}, not {value!r}"
-            )
+            form = ",.0f" if self.whole else "g"
+            range_ = f"{self.low:{form}} and {self.high:{form}}"
+            raise ValueError(f"{setting} must lie between {range_}, not {value!r}")
 
 
 def _check_name(setting: str, value: object) -> None:

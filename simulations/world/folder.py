@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulations.errors import FolderExistsError
 from simulations.world.config import PartnerKind, PartnerSpec
 from simulations.world.generate import World
 from simulations.world.truth import Truth
@@ -46,7 +47,7 @@ def write_world(world: World, folder: Path, *, format: TableFormat = TableFormat
         format: how to store the tables.
 
     Raises:
-        FileExistsError: `folder` exists; nothing is overwritten.
+        FolderExistsError: `folder` exists; nothing is overwritten.
     """
     with _new_folder(folder) as draft:
         _write_table(world.event_chunks(), draft / f"events.{format.value}")
@@ -79,7 +80,9 @@ def load_truth(folder: Path) -> Truth:
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A draft folder that becomes `folder` when all went well and vanishes otherwise."""
     if folder.exists() or folder.is_symlink():
-        raise FileExistsError(f"{folder} exists already: choose another folder or remove it first")
+        raise FolderExistsError(
+            f"{folder} exists already: choose another folder or remove it first"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

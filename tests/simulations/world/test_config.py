@@ -49,6 +49,11 @@ def test_a_number_out_of_range_is_refused_by_name(setting: str, value: float) ->
         replace(WorldConfig(), **{setting: number})
 
 
+def test_a_refusal_writes_large_bounds_in_full() -> None:
+    with pytest.raises(ValueError, match=r"^users must lie between 20 and 10,000,000, not 1$"):
+        WorldConfig(users=1)
+
+
 @pytest.mark.parametrize("setting", [name for name, b in WORLD_BOUNDS.items() if b.whole])
 @pytest.mark.parametrize("value", [50.5, True, "50", None])
 def test_a_count_must_be_a_whole_number(setting: str, value: object) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simulations.errors import FolderExistsError
 from simulations.world import (
     PRESETS,
     TableFormat,
@@ -114,7 +115,7 @@ def test_nothing_is_overwritten(world: World, tmp_path: Path, occupant: str) -> 
         target.mkdir()
     else:
         target.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FolderExistsError, match="exists already"):
         write_world(world, target)
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
