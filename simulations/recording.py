@@ -7,6 +7,7 @@ import numpy as np
 
 from parties.ciphers import forward_cipher
 from parties.config import COORDINATOR, ITEM
+from simulations.data import DATA_SETS
 from simulations.lift import (
     SplitResult,
     SystemResult,
@@ -64,6 +65,7 @@ def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
             for key, value in plan.config.settings().items()
         },
         command=plan.command,
+        item_noun=DATA_SETS[plan.data].item_noun if plan.data in DATA_SETS else "songs",
         notes=() if listening.own is not None else (NO_OWN_FEATURES,),
         bootstrap_seed=config.seed,
         bootstrap_samples=plan.config.evaluation.bootstrap_samples,
@@ -91,18 +93,18 @@ def _place(system: SystemResult) -> int:
 def _cohorts(
     listening: Listening, cold: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> Mapping[str, Mapping[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]]:
-    plays = np.diff(listening.weights.indptr)[cold]
+    heard = np.asarray(listening.weights[cold].sum(axis=1))
     cohorts = {
         "partners": partner_cohorts(listening.known()[cold], tuple(listening.partners)),
-        "activity": activity_cohorts(plays),
+        "activity": activity_cohorts(heard),
     }
     for family, labels in (
         ("entry point", listening.entry_points[cold]),
         ("segment", listening.segments[cold]),
     ):
-        if np.any(labels != ""):
-            cohorts[family] = label_cohorts(np.where(labels == "", "unknown", labels))
-    return cohorts
+        cohorts[family] = label_cohorts(np.where(labels == "", "unknown", labels))
+    # A family of one cohort says what the headline says.
+    return {family: groups for family, groups in cohorts.items() if len(groups) > 1}
 
 
 def _cost(results: Results) -> CostRecord:

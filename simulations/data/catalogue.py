@@ -30,12 +30,14 @@ class DataSet:
         summary: one line for `fedrecall data list`.
         terms: what its licence allows.
         read: reads it from the data root.
+        item_noun: what its items are, plural.
     """
 
     name: str
     summary: str
     terms: str
     read: Callable[[Path], LoadedData]
+    item_noun: str = "songs"
 
 
 def data_root() -> Path:
@@ -59,12 +61,14 @@ DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
             summary="1,892 Last.fm users, play counts; partners: social (friends), forum (tags)",
             terms="non-commercial research; cite HetRec 2011 and last.fm",
             read=_published(LASTFM_2K, read_lastfm_2k),
+            item_noun="artists",
         ),
         LASTFM_15K: DataSet(
             name=LASTFM_15K,
             summary="15,000 Last.fm users; partners: telecom (country), identity (sex)",
             terms="non-commercial research",
             read=_published(LASTFM_15K, read_lastfm_15k),
+            item_noun="artists",
         ),
     }
 )
