@@ -117,7 +117,11 @@ def _weights(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -
 
 
 def _features(frame: FeatureFrame | None, ids: Sequence[str]) -> Features | None:
-    return None if frame is None else _required(frame, ids)
+    """None also when nothing in the table tells two rows apart from the rest, as names do not."""
+    if frame is None:
+        return None
+    features = _required(frame, ids)
+    return features if features.known().any() else None
 
 
 def _required(frame: FeatureFrame, ids: Sequence[str]) -> Features:
