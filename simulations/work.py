@@ -1,5 +1,6 @@
 """Doing one task: loading the data of a split, training, judging."""
 
+import json
 import resource
 import secrets
 import time
@@ -10,8 +11,10 @@ from functools import partial
 import numpy as np
 import torch
 
+from parties.checkpoints import write_whole
 from parties.data import ItemData
 from parties.events import Progress, Stage, Watcher
+from recall.index import FlatIndex
 from simulations.baselines import Pool, Trained
 from simulations.data import load
 from simulations.evaluation import Judge
@@ -19,6 +22,7 @@ from simulations.federation import Scenario, run_federation
 from simulations.lift import SystemResult
 from simulations.listening import Listening, listening_of
 from simulations.report import EpochRecord
+from simulations.run_folder import PUBLIC_MODE
 from simulations.splits import cold_users
 from simulations.tasks import Task, TaskKind, TaskResult
 
@@ -109,6 +113,7 @@ def _federated(bench: Workbench, clock: Clock) -> TaskResult:
     item = outcome.item
     trained = Trained(queries=item.queries, items=item.items, history=item.history)
     judged = bench.judged("federated", trained)
+    _publish(bench, trained)
     clock.enter(None)
     return TaskResult(
         systems=(judged,),
@@ -120,6 +125,13 @@ def _federated(bench: Workbench, clock: Clock) -> TaskResult:
         values=sum(partner.values for partner in outcome.partners.values()),
         clipped=sum(partner.clipped for partner in outcome.partners.values()),
     )
+
+
+def _publish(bench: Workbench, trained: Trained) -> None:
+    """Keep what serving needs: the index, and which song each of its numbers is."""
+    FlatIndex(trained.items).save(bench.task.folder / "index")
+    songs = json.dumps(list(bench.listening.items), ensure_ascii=False)
+    write_whole(bench.task.folder / "songs.json", songs.encode(), mode=PUBLIC_MODE)
 
 
 def _baselines(bench: Workbench, clock: Clock) -> TaskResult:
