@@ -1,10 +1,16 @@
 """Pair keys and sealed bodies: what keeps a frame secret, whole, new and in order.
 
-Every pair of parties derives its keys from two X25519 agreements: one between the long-term
-identities on the roster, which authenticates both ends, and one between keys made for this session
-alone, so that a frame of an earlier session never opens again and an identity stolen later opens
-nothing recorded before. A hub that changes a greeting only makes the two ends derive different
-keys, and the first sealed frame is refused.
+Every pair of parties derives its keys from the four X25519 agreements between their long-term
+identities, which stand on the roster, and keys made for this session alone. The identities
+authenticate both ends. The session's keys see to it that a frame of an earlier session never opens
+again, and that an identity stolen later opens nothing recorded before. The mixed agreements see to
+it that a stolen identity does not let others pose as honest parties towards its owner.
+
+What both ends must agree on (run, settings, roster) goes into the keys too, so a hub that changes
+a greeting only makes the two ends derive different keys, and the first sealed frame is refused.
+
+Source: the handshake KK of the Noise protocol framework (Perrin, 2018), with one derivation for
+all agreements.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +26,7 @@ from federation.errors import MalformedError, ReplayedError, TamperedError
 
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
-LABEL: Final = b"fedrecall pair keys 1"
+LABEL: Final = b"fedrecall pair keys 2"
 
 
 class Identity:
@@ -75,7 +81,7 @@ class Introduction:
 
 
 def derive_pair_keys(
-    identity: Identity, ephemeral: Identity, own: str, peer: Introduction, *, job: bytes
+    identity: Identity, ephemeral: Identity, own: str, peer: Introduction, *, context: bytes
 ) -> PairKeys:
     """Derive the keys of `own` and `peer` for one session (HKDF-SHA-256, RFC 5869).
 
@@ -84,16 +90,19 @@ def derive_pair_keys(
         ephemeral: own key of this session.
         own: own name.
         peer: the other end; its identity must come from the roster, not from the network.
-        job: 16 bytes that name the run, the salt.
+        context: what both ends must agree on, and derive different keys otherwise.
 
     Raises:
         MalformedError: a public key of the peer is unusable.
     """
     mine = Introduction(own, identity.public, ephemeral.public)
     first, second = sorted((mine, peer), key=lambda end: end.name)
-    secret = ephemeral.agree(peer.ephemeral) + identity.agree(peer.identity)
+    mixed = (ephemeral.agree(peer.identity), identity.agree(peer.ephemeral))
+    # Both ends put the agreement with the first end's session key first.
+    crossed = mixed if mine is first else mixed[::-1]
+    secret = ephemeral.agree(peer.ephemeral) + identity.agree(peer.identity) + b"".join(crossed)
     info = LABEL + first.transcript() + second.transcript()
-    derived = HKDF(SHA256(), 3 * KEY_BYTES, salt=job, info=info).derive(secret)
+    derived = HKDF(SHA256(), 3 * KEY_BYTES, salt=context, info=info).derive(secret)
     upward, downward, mask = (derived[i * KEY_BYTES :][:KEY_BYTES] for i in range(3))
     if mine is first:
         return PairKeys(upward, downward, mask)

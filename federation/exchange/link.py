@@ -1,9 +1,16 @@
 """A party's line to all others: messages in, sealed frames out, and the other way round.
 
-A `Link` has one owner thread. What it refuses raises a `PeerError` and changes nothing, so the
-owner may go on waiting for the frame that was due.
+Rules:
+1. A `Link` has one owner thread. What it refuses raises a `PeerError` and changes nothing, so the
+   owner may go on waiting for the frame that was due.
+2. A party greets everyone first, and then confirms its keys to every party whose greeting it has.
+   A sealed frame from a party that has not greeted is refused: transports keep the order.
+3. `greet` ends when every party has confirmed the keys. So nothing of substance is ever sealed
+   with keys that a hub has spoilt, and pairs that only share a mask know it to be the same.
+4. What is not authentic is never kept. What is, waits for its turn within limits for every peer.
 """
 
+import hashlib
 import hmac
 from collections import deque
 from collections.abc import Mapping
@@ -29,12 +36,18 @@ from federation.errors import (
 from federation.exchange.traffic import Traffic
 from federation.exchange.transport import Transport
 from federation.protocol.codec import decode_message, encode_message
-from federation.protocol.frames import EVERYONE, Frame, FrameKind, decode_frame
+from federation.protocol.frames import (
+    EVERYONE,
+    GREETING_COUNTER,
+    Frame,
+    FrameKind,
+    decode_frame,
+)
 from federation.protocol.limits import Limits
-from federation.protocol.messages import Greeting, Message, Stopped
+from federation.protocol.messages import Greeting, KeyConfirmation, Message, Stopped
 
 Expected = TypeVar("Expected", bound=Message)
-GREETING_COUNTER: Final = 0
+REASON_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +67,18 @@ class _Pair:
     keys: PairKeys = field(repr=False)
     sealer: Sealer = field(repr=False)
     opener: Opener = field(repr=False)
-    inbox: deque[Message] = field(default_factory=deque, repr=False)
+    confirmed: bool = False  # the peer has shown that it derived the same keys
+    inbox: deque[tuple[Message, int]] = field(default_factory=deque, repr=False)  # with its size
+    waiting_bytes: int = 0
+
+    def put(self, message: Message, size: int) -> None:
+        self.inbox.append((message, size))
+        self.waiting_bytes += size
+
+    def pop(self) -> Message:
+        message, size = self.inbox.popleft()
+        self.waiting_bytes -= size
+        return message
 
 
 class Link:
@@ -71,8 +95,9 @@ class Link:
         self._transport = transport
         self._identity = identity
         self._config = config
+        self._agreement = _agreement(config)
+        self._ephemeral: Identity | None = None  # held from the own greeting to the last peer's
         self._pairs: dict[str, _Pair] = {}
-        self._early: list[Frame] = []
         self.traffic = Traffic()
 
     @property
@@ -86,34 +111,24 @@ class Link:
         return self._config.job
 
     def greet(self) -> None:
-        """Exchange greetings with every party and derive all pair keys.
+        """Exchange greetings with every party, derive all pair keys and confirm them.
+
+        After a refusal it may be called again, and goes on where it was.
 
         Raises:
             MalformedError: a greeting cannot be used.
-            OutOfTurnError: a party runs another job or other settings.
+            OutOfTurnError: a party runs another job, other settings or another roster, or sent
+                something else than was due.
+            TamperedError: a greeting was changed on its way; only a new session can help.
             PeerLostError: a party did not greet in time.
         """
-        ephemeral = Identity.generate()
-        greeting = Greeting(self._config.job, self._config.agreement, ephemeral.public)
-        frame = Frame(
-            FrameKind.GREETING,
-            self.name,
-            EVERYONE,
-            GREETING_COUNTER,
-            encode_message(greeting),
-        )
-        self._transport.send(frame.encode())
-        missing = set(self._config.roster) - {self.name}
-        while missing:
-            frame = self._next_frame()
-            if frame.kind is FrameKind.SEALED:
-                self._hold(frame)  # a faster peer has every greeting already
-                continue
-            self._meet(frame, ephemeral)
-            missing.discard(frame.sender)
-        for early in self._early:
-            self._take(early)
-        self._early.clear()
+        if self._complete():
+            return
+        if self._ephemeral is None:
+            self._introduce()
+        while not self._complete():
+            self._accept(self._next_frame())
+        self._ephemeral = None
 
     def mask_key(self, peer: str) -> bytes:
         """The 32 bytes that seed the masks shared with `peer`, for this session only."""
@@ -137,20 +152,19 @@ class Link:
         """Wait for the next message of `sender`, which must be one of `kinds`.
 
         Raises:
-            OutOfTurnError: it is another one.
+            OutOfTurnError: it is another one, which is dropped.
             PeerLostError: the sender stopped, or was silent for too long.
             PeerError: a frame was refused.
         """
-        inbox = self._pair(sender).inbox
-        while not inbox:
-            self._take(self._next_frame())
-        message = inbox[0]
+        pair = self._pair(sender)
+        while not pair.inbox:
+            self._accept(self._next_frame())
+        message = pair.pop()
         if not isinstance(message, kinds):
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise OutOfTurnError(
                 f"{sender} sent {type(message).__name__} where {expected} was due"
             )
-        inbox.popleft()
         return message
 
     def receive_any(self) -> tuple[str, Message]:
@@ -158,14 +172,15 @@ class Link:
         while True:
             for name, pair in self._pairs.items():
                 if pair.inbox:
-                    return name, pair.inbox.popleft()
-            self._take(self._next_frame())
+                    return name, pair.pop()
+            self._accept(self._next_frame())
 
     def stop(self, reason: str) -> None:
         """Tell every party that this one cannot go on; never raises for a lost peer."""
+        printable = "".join(c if c.isprintable() else " " for c in reason[:REASON_CHARACTERS])
         for name in self._pairs:
             try:
-                self.post(name, Stopped(reason[:200]))
+                self.post(name, Stopped(printable))
             except PeerLostError:
                 continue
 
@@ -187,33 +202,73 @@ class Link:
             raise UnknownPeerError(f"a frame for {frame.recipient} came to {self.name}")
         return frame
 
-    def _meet(self, frame: Frame, ephemeral: Identity) -> None:
+    def _complete(self) -> bool:
+        peers = self._config.roster.keys() - {self.name}
+        return self._pairs.keys() == peers and all(p.confirmed for p in self._pairs.values())
+
+    def _introduce(self) -> None:
+        ephemeral = Identity.generate()
+        greeting = Greeting(self._config.job, self._agreement, ephemeral.public)
+        body = encode_message(greeting)
+        frame = Frame(FrameKind.GREETING, self.name, EVERYONE, GREETING_COUNTER, body).encode()
+        self._transport.send(frame)
+        self.traffic.count(greeting, len(frame))
+        self._ephemeral = ephemeral
+
+    def _accept(self, frame: Frame) -> None:
+        if frame.kind is FrameKind.GREETING:
+            self._meet(frame)
+        else:
+            self._take(frame)
+
+    def _meet(self, frame: Frame) -> None:
+        if self._ephemeral is None or frame.sender in self._pairs:
+            raise OutOfTurnError(f"{frame.sender} greeted where no greeting was due")
         greeting = decode_message(frame.body, self._config.limits)
         if not isinstance(greeting, Greeting):
             raise MalformedError(f"{frame.sender} greets with {type(greeting).__name__}")
-        if frame.sender in self._pairs:
-            raise OutOfTurnError(f"{frame.sender} greeted twice")
         if not hmac.compare_digest(greeting.job, self._config.job):
             raise OutOfTurnError(f"{frame.sender} runs another job")
-        if not hmac.compare_digest(greeting.agreement, self._config.agreement):
-            raise OutOfTurnError(f"{frame.sender} runs with other settings than {self.name}")
+        if not hmac.compare_digest(greeting.agreement, self._agreement):
+            raise OutOfTurnError(
+                f"{frame.sender} runs with other settings or another roster than {self.name}"
+            )
         peer = Introduction(frame.sender, self._config.roster[frame.sender], greeting.ephemeral)
-        keys = derive_pair_keys(self._identity, ephemeral, self.name, peer, job=self._config.job)
+        context = self._config.job + self._agreement
+        keys = derive_pair_keys(self._identity, self._ephemeral, self.name, peer, context=context)
         self._pairs[frame.sender] = _Pair(keys, Sealer(keys.sending), Opener(keys.receiving))
-
-    def _hold(self, frame: Frame) -> None:
-        if len(self._early) >= self._config.limits.max_stashed_frames:
-            raise TooLargeError("too many frames arrived before all parties greeted")
-        self._early.append(frame)
+        self.post(frame.sender, KeyConfirmation())
 
     def _take(self, frame: Frame) -> None:
-        if frame.kind is not FrameKind.SEALED or frame.recipient != self.name:
-            raise OutOfTurnError(f"{frame.sender} sent an open frame after its greeting")
-        pair = self._pair(frame.sender)
-        if len(pair.inbox) >= self._config.limits.max_stashed_frames:
-            raise TooLargeError(f"{frame.sender} sends faster than its turn comes")
+        pair = self._pairs.get(frame.sender)
+        if pair is None:
+            raise OutOfTurnError(f"{frame.sender} sent a sealed frame before its greeting")
+        self._check_room(frame, pair)
         body = pair.opener.open(frame.counter, frame.body, frame.header())
         message = decode_message(body, self._config.limits)
-        if isinstance(message, Stopped):
+        if isinstance(message, KeyConfirmation) is pair.confirmed:
+            raise OutOfTurnError(
+                f"{frame.sender} sent {type(message).__name__} "
+                f"{'after' if pair.confirmed else 'before'} confirming its keys"
+            )
+        if isinstance(message, KeyConfirmation):
+            pair.confirmed = True
+        elif isinstance(message, Stopped):
             raise PeerLostError(f"{frame.sender} stopped: {message.reason}")
-        pair.inbox.append(message)
+        else:
+            pair.put(message, len(frame.body))
+
+    def _check_room(self, frame: Frame, pair: _Pair) -> None:
+        limits = self._config.limits
+        waiting = pair.waiting_bytes + len(frame.body)
+        full = len(pair.inbox) >= limits.max_stashed_frames
+        if full or (pair.inbox and waiting > limits.max_stashed_bytes):
+            raise TooLargeError(f"{frame.sender} sends faster than its turn comes")
+
+
+def _agreement(config: LinkConfig) -> bytes:
+    """SHA-256 of the settings and the roster, so that no two parties run with different ones."""
+    digest = hashlib.sha256(config.agreement)
+    for name, public in sorted(config.roster.items()):
+        digest.update(bytes([len(name)]) + name.encode() + public)
+    return digest.digest()

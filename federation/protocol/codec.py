@@ -1,12 +1,14 @@
 """Messages as bytes: a msgpack array of the kind's number and the fields in order.
 
 msgpack carries integers, byte strings, text and arrays without any notion of classes, so decoding
-runs no code of the sender's choosing. Every field is checked against its annotation.
+runs no code of the sender's choosing. The kind says what is read next: every field is checked
+against its annotation, and nothing that no message has (a map, an array in an array) is ever
+built, so a message takes no more memory than its bytes.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, TypeAlias, get_type_hints
 
 import msgpack
 
@@ -23,12 +25,15 @@ from federation.protocol.messages import (
     Holdings,
     ItemDoubled,
     ItemPoints,
+    KeyConfirmation,
+    LastEpoch,
     MaskedProducts,
     Message,
     PartnerDoubled,
     PartnerPoints,
     ProductSums,
     ResumeFrom,
+    Rows,
     SealedGradients,
     Slots,
     StartAfresh,
@@ -62,6 +67,7 @@ KINDS: Final[tuple[type[Message], ...]] = (
     TrainingEnd,
     Goodbye,
     Stopped,
+    KeyConfirmation,
 )
 NUMBERS: Final[Mapping[type[Message], int]] = {kind: n for n, kind in enumerate(KINDS)}
 MAX_INTEGER: Final = (1 << 63) - 1
@@ -83,86 +89,106 @@ def decode_message(data: bytes, limits: Limits) -> Message:
         TooLargeError: more parts than the limits allow.
         MalformedError: anything else that is not exactly one known message.
     """
-    match _unpack(data):
-        case [int() as number, *values] if 0 <= number < len(KINDS) and number is not True:
-            return _build(KINDS[number], values, limits)
-        case _:
-            raise MalformedError("the bytes are not a message")
-
-
-def _unpack(data: bytes) -> object:
+    unpacker = msgpack.Unpacker(
+        raw=False, max_buffer_size=len(data), max_array_len=0, max_map_len=0, max_ext_len=0
+    )
     try:
-        unpacked: object = msgpack.unpackb(data, raw=False, use_list=True, max_map_len=0)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise MalformedError(f"the bytes are not msgpack ({type(error).__name__})") from None
-    return unpacked
+        unpacker.feed(data)
+        message = _read_message(unpacker, limits)
+        read = unpacker.tell()
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise MalformedError(f"the bytes are not a message ({type(error).__name__})") from None
+    if read != len(data):
+        raise MalformedError(f"{len(data) - read} bytes follow {type(message).__name__}")
+    return message
 
 
-def _build(kind: type[Message], values: list[Any], limits: Limits) -> Message:
-    hints = SCHEMAS[kind]
-    if len(values) != len(hints):
-        raise MalformedError(f"{kind.__name__} has {len(hints)} fields, not {len(values)}")
-    checked = []
-    for (name, check), value in zip(hints, values, strict=True):
+def _read_message(unpacker: msgpack.Unpacker, limits: Limits) -> Message:
+    size = unpacker.read_array_header()
+    number = unpacker.unpack()
+    if type(number) is not int or not 0 <= number < len(KINDS):
+        raise MalformedError("the bytes are no known kind of message")
+    kind = KINDS[number]
+    if size != 1 + len(SCHEMAS[kind]):
+        raise MalformedError(f"{kind.__name__} has {len(SCHEMAS[kind])} fields, not {size - 1}")
+    values = []
+    for name, read in SCHEMAS[kind]:
         try:
-            checked.append(check(value, limits))
+            values.append(read(unpacker, limits))
         except MalformedError as error:
             raise MalformedError(f"{kind.__name__}.{name}: {error}") from None
-    return kind(*checked)
+    return kind(*values)
 
 
-Check = Callable[[object, Limits], Any]
+Check: TypeAlias = Callable[[object], Any]
+Reader: TypeAlias = Callable[[msgpack.Unpacker, Limits], Any]
 
 
-def _integer(value: object, _: Limits) -> int:
-    if type(value) is not int or not -1 <= value <= MAX_INTEGER:
-        raise MalformedError("not a count")
-    return value
+def _integer(least: int) -> Check:
+    def check(value: object) -> int:
+        # A bool is an int to isinstance, and nothing but an int here.
+        if type(value) is not int or not least <= value <= MAX_INTEGER:
+            raise MalformedError(f"not an integer from {least}")
+        return value
+
+    return check
 
 
-def _flag(value: object, _: Limits) -> bool:
+def _flag(value: object) -> bool:
     if type(value) is not bool:
         raise MalformedError("not a flag")
     return value
 
 
-def _text(value: object, _: Limits) -> str:
-    if type(value) is not str or len(value) > MAX_TEXT:
-        raise MalformedError("not a short text")
+def _text(value: object) -> str:
+    # Texts end up in logs and on terminals, where control characters could pose as other lines.
+    if type(value) is not str or len(value) > MAX_TEXT or not value.isprintable():
+        raise MalformedError("not a short, printable text")
     return value
 
 
-def _bytes(value: object, _: Limits) -> bytes:
+def _bytes(value: object) -> bytes:
     if type(value) is not bytes:
         raise MalformedError("not bytes")
     return value
 
 
-def _many(check: Check) -> Check:
-    def check_all(value: object, limits: Limits) -> tuple[Any, ...]:
-        if type(value) is not list:
-            raise MalformedError("not a list")
-        if len(value) > limits.max_parts:
-            raise TooLargeError(f"{len(value)} parts are over the limit of {limits.max_parts}")
-        return tuple(check(each, limits) for each in value)
+def _one(check: Check) -> Reader:
+    def read(unpacker: msgpack.Unpacker, _: Limits) -> object:
+        return check(unpacker.unpack())
 
-    return check_all
+    return read
 
 
-CHECKS: Final[Mapping[object, Check]] = {
-    int: _integer,
-    bool: _flag,
-    str: _text,
-    bytes: _bytes,
-    tuple[int, ...]: _many(_integer),
+def _many(check: Check) -> Reader:
+    def read(unpacker: msgpack.Unpacker, limits: Limits) -> tuple[Any, ...]:
+        try:
+            count = unpacker.read_array_header()
+        except ValueError:
+            raise MalformedError("not a list") from None
+        if count > limits.max_parts:
+            raise TooLargeError(f"{count} parts are over the limit of {limits.max_parts}")
+        return tuple(check(unpacker.unpack()) for _ in range(count))
+
+    return read
+
+
+READERS: Final[Mapping[object, Reader]] = {
+    int: _one(_integer(0)),
+    Rows: _one(_integer(1)),
+    LastEpoch: _one(_integer(-1)),
+    bool: _one(_flag),
+    str: _one(_text),
+    bytes: _one(_bytes),
+    tuple[int, ...]: _many(_integer(0)),
     tuple[str, ...]: _many(_text),
     tuple[bytes, ...]: _many(_bytes),
 }
 
 
-def _schema(kind: type[Message]) -> tuple[tuple[str, Check], ...]:
-    hints = get_type_hints(kind)
-    return tuple((field.name, CHECKS[hints[field.name]]) for field in fields(kind))
+def _schema(kind: type[Message]) -> tuple[tuple[str, Reader], ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple((field.name, READERS[hints[field.name]]) for field in fields(kind))
 
 
 SCHEMAS: Final = {kind: _schema(kind) for kind in KINDS}

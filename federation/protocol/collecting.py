@@ -1,8 +1,9 @@
 """How the coordinator gathers one contribution a partner and step.
 
 Rules:
-1. Steps are collected in ascending order; a partner may lead the slowest one by `WINDOW` steps,
-   which it knows from the coordinator's `Collected`, and never falls back.
+1. Steps are collected in ascending order, the same steps from every partner. Whoever leads says
+   which step is next, the others may not pass one over. A partner may lead the slowest one by
+   `WINDOW` steps, which it knows from the coordinator's `Collected`, and never falls back.
 2. Every partner contributes to a step exactly once; a second contribution is refused, so one step
    is never summed for two cohorts (differencing).
 3. A sum is released only when every partner of the cohort is in it. A partner that is gone pauses
@@ -28,11 +29,11 @@ class Collector(Generic[Contribution]):
         Raises:
             SettingError: the cohort is smaller than `min_cohort`.
         """
-        if len(cohort) < min_cohort:
+        self._cohort = tuple(dict.fromkeys(cohort))  # a name given twice is one partner
+        if len(self._cohort) < min_cohort:
             raise SettingError(
-                f"{len(cohort)} partners are fewer than exchange.min_cohort = {min_cohort}"
+                f"{len(self._cohort)} partners are fewer than exchange.min_cohort = {min_cohort}"
             )
-        self._cohort = tuple(cohort)
         self._last = dict.fromkeys(cohort, -1)
         self._waiting: dict[int, dict[str, Contribution]] = {}
 
@@ -49,12 +50,16 @@ class Collector(Generic[Contribution]):
         Raises:
             UnknownPeerError: the sender is not in the cohort.
             ReplayedError: the sender contributed to this step or a later one before.
-            OutOfTurnError: the sender leads the others by more than `WINDOW` steps.
+            OutOfTurnError: the sender passes over a step that others contributed to, or leads
+                the others by more than `WINDOW` steps.
         """
         if sender not in self._last:
             raise UnknownPeerError(f"{sender} is not in the cohort {', '.join(self._cohort)}")
         if step <= self._last[sender]:
             raise ReplayedError(f"{sender} contributed to step {step} before")
+        due = min((s for s, by in self._waiting.items() if sender not in by), default=step)
+        if step != due:
+            raise OutOfTurnError(f"{sender} is at step {step} where step {due} was due")
         if len(self._waiting) >= WINDOW and step not in self._waiting:
             raise OutOfTurnError(f"{sender} is at step {step}, too far ahead of the others")
         self._last[sender] = step

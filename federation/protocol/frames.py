@@ -4,7 +4,8 @@ Rules:
 1. A frame is a clear header and a body. The header says who sends to whom, and the sender's
    count of frames to that recipient; the body is opaque to everyone but the recipient.
 2. Only a `GREETING` body is in the clear: it carries the public values from which the keys of all
-   other bodies are derived. Every other body is `SEALED`, with the header as associated data.
+   other bodies are derived. It goes to `EVERYONE` as frame 0 and is short. Every other body is
+   `SEALED` for one recipient, with the header as associated data.
 3. A decoder returns a `Frame` or raises `MalformedError` or `TooLargeError`, nothing else.
 
 Layout, big endian: magic 2 | version 1 | kind 1 | sender length 1 | recipient length 1 |
@@ -22,6 +23,7 @@ from federation.protocol.limits import Limits
 MAGIC = b"FR"
 VERSION = 1
 EVERYONE = "*"  # recipient of a greeting, which the hub copies to all
+GREETING_COUNTER = 0  # outside the count of sealed frames, which starts at 0 too
 PREFIX = struct.Struct(">2sBBBBQ")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -59,7 +61,8 @@ def decode_frame(data: bytes, limits: Limits) -> Frame:
 
     Raises:
         TooLargeError: more bytes than the limits allow.
-        MalformedError: not a frame of this version, or a name that no party can have.
+        MalformedError: not a frame of this version, a name that no party can have, or a kind that
+            does not go with its recipient or counter.
     """
     if len(data) > limits.max_frame_bytes:
         raise TooLargeError(
@@ -76,13 +79,30 @@ def decode_frame(data: bytes, limits: Limits) -> Frame:
     body = names + recipient_length
     if body > len(data):
         raise MalformedError("the frame ends inside its names")
-    return Frame(
+    frame = Frame(
         kind=_kind(kind),
         sender=_name(data[PREFIX.size : names]),
         recipient=_recipient(data[names:body]),
         counter=counter,
         body=data[body:],
     )
+    _check_kind(frame, limits)
+    return frame
+
+
+def _check_kind(frame: Frame, limits: Limits) -> None:
+    greeting = frame.kind is FrameKind.GREETING
+    if greeting is not (frame.recipient == EVERYONE):
+        raise MalformedError(f"a {frame.kind.name} frame cannot go to {frame.recipient}")
+    if not greeting:
+        return
+    if frame.counter != GREETING_COUNTER:
+        raise MalformedError(f"a greeting has counter {frame.counter}, not {GREETING_COUNTER}")
+    if len(frame.body) > limits.max_greeting_bytes:
+        raise TooLargeError(
+            f"a greeting of {len(frame.body)} bytes is over the limit of "
+            f"{limits.max_greeting_bytes}"
+        )
 
 
 def _kind(value: int) -> FrameKind:

@@ -10,6 +10,8 @@ class Limits:
     """Upper bounds on what comes from a peer; each is checked before memory is spent on it."""
 
     max_frame_bytes: int = 256 * MIB
+    max_greeting_bytes: int = 1024  # body of a greeting: read before anyone is authenticated
     max_parts: int = 4096  # byte strings in one message
     max_users: int = 4_000_000  # points one party may bring to the alignment
-    max_stashed_frames: int = 64  # frames of one sender that wait for their turn
+    max_stashed_frames: int = 64  # messages of one sender that wait for their turn
+    max_stashed_bytes: int = 512 * MIB  # bytes of them; one message alone may always wait

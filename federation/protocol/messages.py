@@ -5,6 +5,18 @@ of a printed message.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """Annotates an integer field with its smallest value; without it that is 0."""
+
+    least: int
+
+
+Rows: TypeAlias = Annotated[int, AtLeast(1)]
+LastEpoch: TypeAlias = Annotated[int, AtLeast(-1)]  # -1: none yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +29,7 @@ class Greeting(Message):
     """Anyone → everyone, in the clear: the values from which pair keys are derived."""
 
     job: bytes  # 16 bytes, the same for all parties of a run
-    agreement: bytes  # SHA-256 of the settings all parties must share
+    agreement: bytes  # SHA-256 of the settings and the roster, which all parties must share
     ephemeral: bytes = field(repr=False)  # X25519 public key of this session
 
 
@@ -38,7 +50,7 @@ class StartAfresh(Message):
 class ResumeFrom(Message):
     """Item party → partner: keep the alignment and continue after this epoch."""
 
-    epoch: int  # -1: only the alignment is held by all
+    epoch: LastEpoch  # -1: only the alignment is held by all
     finished: bool  # whether training was over by then
 
 
@@ -98,7 +110,7 @@ class Activations(Message):
     """Partner → coordinator: its protected projections of one batch."""
 
     step: int
-    rows: int
+    rows: Rows
     parts: tuple[bytes, ...] = field(repr=False)
 
 
@@ -107,7 +119,7 @@ class SummedActivations(Message):
     """Coordinator → item party: the sum over the cohort, still protected."""
 
     step: int
-    rows: int
+    rows: Rows
     cohort: tuple[str, ...]
     parts: tuple[bytes, ...] = field(repr=False)
 
@@ -177,3 +189,8 @@ class Stopped(Message):
     """Anyone → everyone: this party cannot go on; `reason` holds no data of any user."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConfirmation(Message):
+    """Anyone → anyone, the first sealed message: this end derived the keys that opened it."""
