@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from federation.crypto.gradient_config import USERS_PER_COLUMN
+from federation.errors import SmallBatchError
 from parties.ciphers import GROUP_ROWS
 from parties.config import RunConfig
 from parties.seeds import derive_seed
@@ -38,6 +40,25 @@ class BatchPlan:
     def steps(self) -> int:
         """Training steps an epoch."""
         return self.schedule.steps
+
+    def refuse_few(self, partner: str, shared: int, *, width: int) -> None:
+        """Check that a batch holds enough of a partner's users for a sum without noise.
+
+        Args:
+            partner: its name.
+            shared: users it shares; the others' rows are zero and hide nobody.
+            width: columns of the sum it gets back.
+
+        Raises:
+            SmallBatchError: fewer than 8 users a column, on average over the batches.
+        """
+        expected, needed = shared // self.steps, USERS_PER_COLUMN * width
+        if expected < needed:
+            raise SmallBatchError(
+                f"{partner} has about {expected} users a batch; {width} columns without noise "
+                f"need {needed}, or single gradients could be recovered from the sum. Take more "
+                "exchange.batch_groups, a lower encoder.width, or profile frozen"
+            )
 
     def epoch(self, number: int) -> list[Groups]:
         """The groups of each training step of an epoch, ascending within a step."""

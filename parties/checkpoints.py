@@ -8,6 +8,8 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,7 +25,7 @@ class CheckpointStore(Protocol):
     """Where one party keeps its alignment and the states of its last epochs."""
 
     def save_alignment(self, data: bytes) -> None:
-        """Replace the alignment."""
+        """Replace the alignment; states of the old one go."""
         ...
 
     def load_alignment(self) -> bytes | None:
@@ -31,7 +33,7 @@ class CheckpointStore(Protocol):
         ...
 
     def save_epoch(self, epoch: int, data: bytes) -> None:
-        """Add the state after an epoch; the oldest ones go."""
+        """Add the state after an epoch; all but it and the one before go."""
         ...
 
     def epochs(self) -> tuple[int, ...]:
@@ -71,10 +73,12 @@ class FolderCheckpoints:
 
     def __init__(self, folder: Path) -> None:
         """Use `folder`, which is made, for its owner alone, if it is missing."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _disk_errors(folder, "made"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
 
     def save_alignment(self, data: bytes) -> None:
+        self._remove(self.epochs())  # a state of other slots must never be taken up again
         write_whole(self._folder / "alignment.ckpt", _wrap(data))
 
     def load_alignment(self) -> bytes | None:
@@ -83,11 +87,13 @@ class FolderCheckpoints:
 
     def save_epoch(self, epoch: int, data: bytes) -> None:
         write_whole(self._path(epoch), _wrap(data))
-        for old in self.epochs()[:-KEPT_EPOCHS]:
-            self._path(old).unlink(missing_ok=True)
+        # Later epochs are left over from training that was begun again since.
+        recent = range(epoch - KEPT_EPOCHS + 1, epoch + 1)
+        self._remove([held for held in self.epochs() if held not in recent])
 
     def epochs(self) -> tuple[int, ...]:
-        names = (EPOCH_FILE.fullmatch(path.name) for path in self._folder.iterdir())
+        with _disk_errors(self._folder, "listed"):
+            names = [EPOCH_FILE.fullmatch(path.name) for path in self._folder.iterdir()]
         return tuple(sorted(int(name.group(1)) for name in names if name))
 
     def load_epoch(self, epoch: int) -> bytes:
@@ -96,16 +102,19 @@ class FolderCheckpoints:
     def _path(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch}.ckpt"
 
+    def _remove(self, epochs: Iterable[int]) -> None:
+        for path in map(self._path, epochs):
+            with _disk_errors(path, "removed"):
+                path.unlink(missing_ok=True)
+
 
 def _wrap(data: bytes) -> bytes:
     return MAGIC + hashlib.sha256(data).digest() + data
 
 
 def _unwrap(path: Path) -> bytes:
-    try:
+    with _disk_errors(path, "read"):
         content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     start = len(MAGIC) + DIGEST_BYTES
     data = content[start:]
     if content[:start] != MAGIC + hashlib.sha256(data).digest():
@@ -121,13 +130,21 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
+        with _disk_errors(path, "written"):
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its new name, or was never made
+            part.unlink()
+
+
+@contextmanager
+def _disk_errors(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be {done}: {error.strerror}") from error

@@ -7,7 +7,14 @@ from federation.errors import SettingError
 from federation.protocol.profile import Profile
 from parties.config import RunConfig
 
-__all__ = ["GROUP_ROWS", "forward_cipher", "gradient_config", "takes_masks", "wants_gradient_key"]
+__all__ = [
+    "GROUP_ROWS",
+    "check_ciphers",
+    "forward_cipher",
+    "gradient_config",
+    "takes_masks",
+    "wants_gradient_key",
+]
 
 
 def forward_cipher(config: RunConfig, partners: int) -> Cipher:
@@ -25,6 +32,18 @@ def forward_cipher(config: RunConfig, partners: int) -> Cipher:
             parties=partners, clip=exchange.clip, bits=exchange.bits, rounding=exchange.rounding
         ),
     )
+
+
+def check_ciphers(config: RunConfig, partners: int) -> None:
+    """Refuse what no cipher can run, before anyone is greeted.
+
+    Raises:
+        GuardBitsError: more partners than the packed fields can add up.
+        SettingError: a setting is out of a cipher's range.
+    """
+    forward_cipher(config, partners)
+    if wants_gradient_key(config):
+        gradient_config(config)
 
 
 def takes_masks(cipher: Cipher) -> bool:

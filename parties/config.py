@@ -17,6 +17,8 @@ from towers.training import TrainerConfig
 
 ITEM: Final = "item"
 COORDINATOR: Final = "coordinator"
+# Settings of the exchange that a party may choose for itself.
+OWN_CHOICES: Final = frozenset({"rounding", "timeout_s", "cache_mib"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +139,11 @@ class RunConfig:
 
     def agreement(self) -> bytes:
         """SHA-256 of the settings that all parties must share; they compare it in greeting."""
+        exchange = to_plain(self.exchange)
         shared = {
             "profile": self.profile.value,
             "seed": self.seed,
-            "exchange": to_plain(self.exchange),
+            "exchange": {key: exchange[key] for key in exchange if key not in OWN_CHOICES},
             "columns": self.encoder.width,
             "dim": self.dim,
             "epochs": self.training.epochs,

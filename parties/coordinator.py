@@ -14,9 +14,10 @@ from federation.protocol.messages import (
     SummedActivations,
     SummingKey,
 )
-from parties.ciphers import forward_cipher
+from parties.ciphers import check_ciphers, forward_cipher
 from parties.cohort import check_cohort
 from parties.config import ITEM, RunConfig
+from parties.session import telling_others
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,13 @@ class Coordinator:
         """Serve one run.
 
         Raises:
-            SinglePartnerError, SettingError: the cohort is too small for the profile.
+            SinglePartnerError, SettingError: the cohort is too small for the profile, or a
+                setting cannot be run.
         """
         self._link = link
         self._config = config
         floor = check_cohort(config, partners)
+        check_ciphers(config, len(partners))
         self._collector: Collector[Activations] = Collector(partners, min_cohort=floor)
 
     def run(self) -> CoordinatorOutcome:
@@ -47,7 +50,11 @@ class Coordinator:
             PeerError: a party sent something unacceptable.
             PeerLostError: a party stopped or is silent.
         """
-        self._link.greet()
+        with telling_others(self._link):
+            self._link.greet()
+            return self._serve()
+
+    def _serve(self) -> CoordinatorOutcome:
         key = self._link.receive(ITEM, SummingKey)
         cipher = forward_cipher(self._config, len(self._collector.cohort))
         adder = cipher.adder(key.public)

@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
 from parties.alignment import ItemAlignment, align_item
+from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import COORDINATOR
 from parties.data import ItemData
+from parties.errors import CheckpointError
 from parties.events import Progress, Stage
 from parties.item_training import History, ItemTraining
-from parties.session import Session
+from parties.session import Session, telling_others
 from parties.talk import Talk
 from towers.features import Floats
 
@@ -44,9 +46,11 @@ class ItemParty:
         """Prepare; nothing is sent yet.
 
         Raises:
-            SinglePartnerError, SettingError: the cohort is too small for the profile.
+            SinglePartnerError, SettingError: the cohort is too small for the profile, or a
+                setting cannot be run.
         """
         check_cohort(session.config, session.partners)
+        check_ciphers(session.config, len(session.partners))
         self._session = session
         self._data = data
         profile = session.config.profile
@@ -61,8 +65,12 @@ class ItemParty:
             FederationError: this party's own data or settings cannot be run.
             CheckpointError: its disk refused.
         """
+        with telling_others(self._session.link):
+            self._session.link.greet()
+            return self._lead()
+
+    def _lead(self) -> ItemOutcome:
         session = self._session
-        session.link.greet()
         alignment, resume = self._align()
         training = ItemTraining(session, self._talks, self._data, alignment)
         training.train(resume)
@@ -83,8 +91,7 @@ class ItemParty:
         session = self._session
         partners = len(self._talks)
         session.watch(Progress(stage=Stage.ALIGNMENT, done=0, total=partners))
-        saved = session.store.load_alignment()
-        held = ItemAlignment.unpack(saved) if saved else None
+        held = self._held()
         offers = [talk.hear(Holdings) for talk in self._talks.values()]
         resume = self._common_epoch(held, offers)
         if held is not None and resume is not None:
@@ -96,6 +103,19 @@ class ItemParty:
             alignment = self._align_afresh()
         session.watch(Progress(stage=Stage.ALIGNMENT, done=partners, total=partners))
         return alignment, resume
+
+    def _held(self) -> ItemAlignment | None:
+        """What an earlier session left, which must be of the same users and partners."""
+        saved = self._session.store.load_alignment()
+        if saved is None:
+            return None
+        held = ItemAlignment.unpack(saved)
+        if len(held.slot_of_user) != len(self._data.users) or set(held.shared) != set(self._talks):
+            raise CheckpointError(
+                "the saved alignment is of other users or partners; remove the checkpoints to "
+                "begin anew"
+            )
+        return held
 
     def _common_epoch(
         self, held: ItemAlignment | None, offers: Sequence[Holdings]

@@ -34,6 +34,7 @@ from parties.session import Session
 from parties.talk import Talk
 from towers.dssm import SideCodes
 from towers.encoders import fit_encoder
+from towers.errors import StateError
 from towers.features import Features, Floats
 from towers.pooled import EpochReport
 from towers.stopping import EarlyStopping, hold_out
@@ -101,10 +102,17 @@ class ItemTraining:
         data: ItemData,
         alignment: ItemAlignment,
     ) -> None:
-        """Make the model and the keys, and tell everyone the public ones."""
+        """Make the model and the keys, and tell everyone the public ones.
+
+        Raises:
+            SmallBatchError: a sum would come back to a partner of too few of its users.
+        """
         config = session.config
         self._session, self._talks = session, talks
         self._plan = BatchPlan(config, len(data.users))
+        if wants_gradient_key(config):
+            for name, users in alignment.shared.items():
+                self._plan.refuse_few(name, len(users), width=config.encoder.width)
         side = side_codes(data.own, data.songs, config)
         labels = slot_labels(data.listening, alignment.slot_of_user, side, config)
         self._trainer = ItemTrainer(
@@ -284,6 +292,10 @@ class ItemTraining:
             curve = arrays["history"].tolist()
         except KeyError as error:
             raise CheckpointError(f"the state after epoch {epoch} lacks {error}") from None
+        except StateError as error:
+            raise CheckpointError(
+                f"the state after epoch {epoch} does not fit: {error}"
+            ) from error
         for number, loss, recall in curve:
             self._state.early.update(int(number), recall)
             self._state.history.append(EpochReport(int(number), loss, recall))

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from federation.errors import MalformedError
 from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
 from parties.alignment import PartnerAlignment, align_partner
+from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import ITEM
 from parties.data import PartnerData
+from parties.errors import CheckpointError
 from parties.partner_training import PartnerTraining
-from parties.session import Session
+from parties.session import Session, telling_others
 from parties.talk import Talk
 from towers.encoders import fit_encoder
 
@@ -40,9 +42,11 @@ class Partner:
         """Prepare; nothing is sent yet.
 
         Raises:
-            SinglePartnerError, SettingError: the cohort is too small for the profile.
+            SinglePartnerError, SettingError: the cohort is too small for the profile, or a
+                setting cannot be run.
         """
         check_cohort(session.config, session.partners)
+        check_ciphers(session.config, len(session.partners))
         self._session = session
         self._data = data
         self._talk = Talk(session.link, ITEM, session.config.profile)
@@ -56,9 +60,13 @@ class Partner:
             FederationError: this party's own data or settings cannot be run.
             CheckpointError: its disk refused.
         """
+        with telling_others(self._session.link):
+            self._session.link.greet()
+            return self._take_part()
+
+    def _take_part(self) -> PartnerOutcome:
         session = self._session
         phi = fit_encoder(self._data.features, session.config.encoder, seed=session.private_seed)
-        session.link.greet()
         alignment, resume = self._align()
         training = PartnerTraining(session, self._talk, alignment, phi)
         if session.config.profile.trains_partners:
@@ -73,11 +81,22 @@ class Partner:
             clipped=training.clipped,
         )
 
+    def _held(self) -> PartnerAlignment | None:
+        """What an earlier session left, which must be of the same users."""
+        saved = self._session.store.load_alignment()
+        if saved is None:
+            return None
+        held = PartnerAlignment.unpack(saved)
+        if held.users.max(initial=-1) >= len(self._data.identifiers):
+            raise CheckpointError(
+                "the saved alignment is of other users; remove the checkpoints to begin anew"
+            )
+        return held
+
     def _align(self) -> tuple[PartnerAlignment, ResumeFrom]:
         """Offer what an earlier session left, and go by the item party's answer."""
         store = self._session.store
-        saved = store.load_alignment()
-        held = PartnerAlignment.unpack(saved) if saved else None
+        held = self._held()
         epochs = store.epochs() if held else ()
         self._talk.say(Holdings(held.identifier if held else b"", epochs))
         answer = self._talk.hear_either(StartAfresh, ResumeFrom)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from federation.crypto.batch_gradient import ProductMaker
 from federation.crypto.cipher import Encryptor
+from federation.crypto.gradient_config import GROUP_ROWS, USERS_PER_COLUMN
 from federation.crypto.masks import PairwiseMasks
 from federation.errors import MalformedError
 from federation.protocol.collecting import WINDOW
@@ -29,8 +30,10 @@ from parties.archive import pack_arrays, unpack_arrays
 from parties.batches import BatchPlan
 from parties.ciphers import forward_cipher, gradient_config, takes_masks, wants_gradient_key
 from parties.config import COORDINATOR, ITEM
+from parties.errors import CheckpointError
 from parties.session import Session
 from parties.talk import Talk
+from towers.errors import StateError
 from towers.features import Floats
 from towers.projection import FixedProjection, Projection
 
@@ -129,9 +132,10 @@ class PartnerTraining:
 
     def _step(self, epoch: int, number: int, groups: Groups) -> None:
         step = self._plan.step(epoch, number)
-        left_out = self._left_out(epoch, number, groups)
         phi = self._phi[self._plan.padded_rows(groups)]  # a copy, as indexing by array is
-        phi.reshape(len(groups), -1, phi.shape[1])[left_out] = 0
+        by_group = phi.reshape(len(groups), GROUP_ROWS, -1)
+        left_out = self._left_out(epoch, number, by_group.any(axis=2).sum(axis=1))
+        by_group[left_out] = 0
         self._send(step, self._projection.forward(phi))
         if self._products is None:
             gradient = self._clear_gradient(step, phi)
@@ -140,11 +144,27 @@ class PartnerTraining:
             gradient = self._sealed_gradient(self._products, step, groups, skip=skip)
         self._projection.apply(gradient)
 
-    def _left_out(self, epoch: int, number: int, groups: Groups) -> npt.NDArray[np.bool_]:
-        """Groups to leave out of a step, so that the model learns to miss this partner."""
-        share = self._session.config.exchange.partner_dropout
+    def _left_out(self, epoch: int, number: int, known: Groups) -> npt.NDArray[np.bool_]:
+        """Groups to leave out of a step, so that the model learns to miss this partner.
+
+        Args:
+            epoch: number of the epoch.
+            number: number of the step in it.
+            known: (groups,) users of each group that this partner knows.
+
+        Returns:
+            (groups,) Never so many are left out that the sum that comes back would be of too few
+            users for its width: that would be refused, under `strict`, at random.
+        """
+        config = self._session.config
         rng = np.random.default_rng([self._session.private_seed, epoch, number])
-        return rng.random(len(groups)) < share
+        draws = rng.random(len(known))
+        order = np.argsort(-draws)
+        kept_before = np.cumsum(known[order]) - known[order]
+        safe = np.empty(len(known), np.bool_)
+        safe[order] = kept_before >= USERS_PER_COLUMN * config.encoder.width
+        left_out: npt.NDArray[np.bool_] = safe & (draws < config.exchange.partner_dropout)
+        return left_out
 
     def _clear_gradient(self, step: int, phi: Floats) -> Floats:
         message = self._talk.hear(ClearGradients)
@@ -190,8 +210,14 @@ class PartnerTraining:
 
     def _load(self, epoch: int) -> None:
         arrays = unpack_arrays(self._session.store.load_epoch(epoch))
-        self._projection.load(_section(arrays, "now:"))
-        self._best = _section(arrays, "best:")
+        try:
+            self._projection.load(_section(arrays, "best:"))
+            self._best = self._projection.state()
+            self._projection.load(_section(arrays, "now:"))
+        except StateError as error:
+            raise CheckpointError(
+                f"the state after epoch {epoch} does not fit: {error}"
+            ) from error
 
 
 def _section(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, Floats]:

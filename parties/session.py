@@ -1,8 +1,10 @@
-"""What every part of a party's session needs, passed whole."""
+"""What every part of a party's session needs, passed whole, and how a session fails."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from federation.errors import PeerLostError
 from federation.exchange.link import Link
 from parties.checkpoints import CheckpointStore, NoCheckpoints
 from parties.config import RunConfig
@@ -29,3 +31,20 @@ class Session:
     private_seed: int = field(repr=False)
     store: CheckpointStore = field(default_factory=NoCheckpoints)
     watch: Watcher = ignore_progress
+
+
+@contextmanager
+def telling_others(link: Link) -> Iterator[None]:
+    """Tell every other party when this one fails, so that none waits for it in vain.
+
+    They learn the kind of the error only: its text may name files or numbers that are nobody
+    else's business. A lost peer is passed on by name, so that all hear of the first to fail.
+    """
+    try:
+        yield
+    except PeerLostError as error:
+        link.stop(str(error))
+        raise
+    except BaseException as error:
+        link.stop(type(error).__name__)
+        raise

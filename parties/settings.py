@@ -5,6 +5,7 @@ here, so a key is known in all of them or in none.
 """
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
@@ -112,9 +113,12 @@ def _scalar(kind: type[Any], value: object) -> object:
     if isinstance(value, bool) or (kind is int and isinstance(value, float)):
         raise ValueError(f"{value!r} is not of type {kind.__name__}")
     try:
-        return kind(value)
-    except (TypeError, ValueError):
+        parsed = kind(value)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not of type {kind.__name__}") from None
+    if isinstance(parsed, float) and not math.isfinite(parsed):
+        raise ValueError(f"{value!r} is not finite")
+    return parsed
 
 
 def _flag(value: object) -> bool:

@@ -70,10 +70,12 @@ def run_federation(scenario: Scenario, watch: Watcher = ignore_progress) -> Fede
         serving = pool.submit(coordinator.run)
         running = {name: pool.submit(partner.run) for name, partner in partners.items()}
         leading = pool.submit(item.run)
+        everyone: list[Future[Any]] = [serving, *running.values(), leading]
         try:
-            _await_all([serving, *running.values(), leading])
+            wait(everyone, return_when=FIRST_EXCEPTION)
         finally:
             table.hub.close()  # wakes whoever still waits, so that the pool can end
+    _raise_cause(everyone)
     return FederationOutcome(
         item=leading.result(),
         partners={name: future.result() for name, future in running.items()},
@@ -81,10 +83,9 @@ def run_federation(scenario: Scenario, watch: Watcher = ignore_progress) -> Fede
     )
 
 
-def _await_all(futures: Sequence[Future[Any]]) -> None:
-    """Wait for every party, or raise what made the first one fail."""
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    errors = [error for future in done if (error := future.exception()) is not None]
+def _raise_cause(futures: Sequence[Future[Any]]) -> None:
+    """Raise what made the first party fail, if any did."""
+    errors = [error for future in futures if (error := future.exception()) is not None]
     # A party that lost its peer is a consequence; the cause explains more.
     errors.sort(key=lambda error: isinstance(error, PeerLostError))
     if errors:
