@@ -98,9 +98,9 @@ PLAIN: Final[Table] = MappingProxyType(
 )
 TRANSITIONS: Final[Mapping[Profile, Table]] = MappingProxyType(
     {
-        Profile.STRICT: {**ALIGNMENT, **STRICT, **TRAINING_END, **CLOSING},
-        Profile.FROZEN: {**ALIGNMENT, **FROZEN, **CLOSING},
-        Profile.PLAIN: {**ALIGNMENT, **PLAIN, **TRAINING_END, **CLOSING},
+        Profile.STRICT: MappingProxyType({**ALIGNMENT, **STRICT, **TRAINING_END, **CLOSING}),
+        Profile.FROZEN: MappingProxyType({**ALIGNMENT, **FROZEN, **CLOSING}),
+        Profile.PLAIN: MappingProxyType({**ALIGNMENT, **PLAIN, **TRAINING_END, **CLOSING}),
     }
 )
 
