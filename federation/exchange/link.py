@@ -7,13 +7,17 @@ Rules:
    A sealed frame from a party that has not greeted is refused: transports keep the order.
 3. `greet` ends when every party has confirmed the keys. So nothing of substance is ever sealed
    with keys that a hub has spoilt, and pairs that only share a mask know it to be the same.
-4. What is not authentic is never kept. What is, waits for its turn within limits for every peer.
+4. A party that fails tells all others. If it is still greeting, it first gives those it has no
+   keys with yet `STOP_GRACE_S` to greet: they would otherwise wait for it in vain.
+5. What is not authentic is never kept. What is, waits for its turn within limits for every peer.
 """
 
 import hashlib
 import hmac
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -29,6 +33,7 @@ from federation.crypto.sealing import (
 from federation.errors import (
     MalformedError,
     OutOfTurnError,
+    PeerError,
     PeerLostError,
     TooLargeError,
     UnknownPeerError,
@@ -48,6 +53,7 @@ from federation.protocol.messages import Greeting, KeyConfirmation, Message, Sto
 
 Expected = TypeVar("Expected", bound=Message)
 REASON_CHARACTERS: Final = 200
+STOP_GRACE_S: Final = 2.0  # parties of one run start within their timeout, most of them at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,7 @@ class Link:
         self._agreement = _agreement(config)
         self._ephemeral: Identity | None = None  # held from the own greeting to the last peer's
         self._pairs: dict[str, _Pair] = {}
+        self._greeted: set[str] = set()  # whose greeting came, accepted or not
         self.traffic = Traffic()
 
     @property
@@ -177,12 +184,25 @@ class Link:
 
     def stop(self, reason: str) -> None:
         """Tell every party that this one cannot go on; never raises for a lost peer."""
+        if self._ephemeral is not None:
+            self._meet_the_rest()
         printable = "".join(c if c.isprintable() else " " for c in reason[:REASON_CHARACTERS])
         for name in self._pairs:
-            try:
+            with suppress(PeerLostError):
                 self.post(name, Stopped(printable))
+
+    def _meet_the_rest(self) -> None:
+        """Take the greetings that are still out, as far as they come soon."""
+        ends = time.monotonic() + STOP_GRACE_S
+        peers = self._config.roster.keys() - {self.name}
+        while peers - self._greeted and (left := ends - time.monotonic()) > 0:
+            try:
+                with suppress(PeerError):  # why this party stops is known by now
+                    frame = self._next_frame(min(left, self._config.timeout_s))
+                    with suppress(PeerLostError):  # others may have stopped too
+                        self._accept(frame)
             except PeerLostError:
-                continue
+                return
 
     def close(self) -> None:
         """Close the transport."""
@@ -194,8 +214,9 @@ class Link:
         except KeyError:
             raise UnknownPeerError(f"{self.name} has no keys with {peer}") from None
 
-    def _next_frame(self) -> Frame:
-        frame = decode_frame(self._transport.receive(self._config.timeout_s), self._config.limits)
+    def _next_frame(self, timeout: float | None = None) -> Frame:
+        wait = self._config.timeout_s if timeout is None else timeout
+        frame = decode_frame(self._transport.receive(wait), self._config.limits)
         if frame.sender not in self._config.roster or frame.sender == self.name:
             raise UnknownPeerError(f"{frame.sender} is no peer of {self.name}")
         if frame.recipient not in (self.name, EVERYONE):
@@ -217,6 +238,7 @@ class Link:
 
     def _accept(self, frame: Frame) -> None:
         if frame.kind is FrameKind.GREETING:
+            self._greeted.add(frame.sender)
             self._meet(frame)
         else:
             self._take(frame)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from federation.crypto.sealing import Identity
+from federation.errors import PeerLostError
 from federation.exchange.link import Expected, Link, LinkConfig
 from federation.exchange.memory import MemoryHub
 from federation.exchange.transport import Transport
@@ -235,33 +236,38 @@ def federate(config: RunConfig, world: World, **ways: Any) -> Ended:  # noqa: AN
     return ended
 
 
-class Recorder:
-    """A transport that remembers what its party sent and received, and may fail."""
+class Failing:
+    """A transport that fails at one of its party's receipts: once, or for good."""
 
-    def __init__(
-        self, inner: Transport, *, fail_at: int | None = None, dead: bool = False
-    ) -> None:
+    def __init__(self, inner: Transport, *, at: int, for_good: bool = False) -> None:
         self._inner = inner
-        self._fail_at = fail_at
-        self._dead = dead
-        self.sent: list[bytes] = []
-        self.received: list[bytes] = []
+        self._at = at
+        self._for_good = for_good
+        self.receipts = 0
+
+    @property
+    def dead(self) -> bool:
+        return self._for_good and self.receipts > self._at
 
     def send(self, data: bytes) -> None:
-        if self._fail_at is not None and len(self.sent) >= self._fail_at:
-            if not self._dead:
-                self._fail_at = None
-            raise OSError(f"the line broke at frame {len(self.sent)}")
-        self.sent.append(data)
+        if self.dead:
+            raise PeerLostError("the line is dead")
         self._inner.send(data)
 
     def receive(self, timeout: float) -> bytes:
-        data = self._inner.receive(timeout)
-        self.received.append(data)
-        return data
+        self.receipts += 1
+        if self.receipts - 1 == self._at:
+            raise Broken(f"failing at receipt {self._at}")
+        if self.dead:
+            raise PeerLostError("the line is dead")
+        return self._inner.receive(timeout)
 
     def close(self) -> None:
         self._inner.close()
+
+
+class Broken(Exception):
+    """What tests make a party fail with."""
 
 
 def greet_all(*links: Link) -> None:
