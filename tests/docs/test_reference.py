@@ -1,6 +1,7 @@
 import ast
 import inspect
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,12 @@ import simulations.errors
 import simulations.lift.errors
 import simulations.report.errors
 import towers.errors
-from simulations.cli.program import COMMANDS, PROGRAM
 from tests.docs.pages import ROOT, text
+
+with warnings.catch_warnings():
+    # typer reads a name on import that click has deprecated.
+    warnings.filterwarnings("ignore", "'click.utils", DeprecationWarning)
+    from simulations.cli.program import COMMANDS, PROGRAM
 
 ERRORS = (
     federation.errors,
