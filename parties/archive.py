@@ -29,5 +29,5 @@ def unpack_arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, KeyError) as error:
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise CheckpointError("a checkpoint's arrays cannot be read") from error
