@@ -41,6 +41,12 @@ class Trained:
     history: tuple[EpochReport, ...]
 
 
+def slots_of_users(config: RunConfig, users: int) -> Ids:
+    """(n,) the slot the item party's alignment will give each of its users in a simulation."""
+    rng = np.random.default_rng(party_seed(config, ITEM))
+    return rng.permutation(users).astype(np.int64)
+
+
 class Nobody:
     """A user side that knows nothing: what the item party is without partners."""
 
@@ -72,8 +78,7 @@ class Pool:
         self, config: RunConfig, item: ItemData, partners: Mapping[str, PartnerData]
     ) -> None:
         self._config, self._item, self._partners = config, item, partners
-        rng = np.random.default_rng(party_seed(config, ITEM))
-        self._slot_of_user = rng.permutation(len(item.users)).astype(np.int64)
+        self._slot_of_user = slots_of_users(config, len(item.users))
         self._number = {user: number for number, user in enumerate(item.users)}
 
     @property

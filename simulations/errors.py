@@ -5,6 +5,7 @@ SimulationError
 ├── DataSetDamagedError       a data set's files are not what its description says
 ├── FolderExistsError         a folder to be written is already there
 ├── RunFolderError            a run folder cannot be used
+├── RunStoppedError           a run stopped early and can be continued
 ├── TaskFailedError           a part of a simulation failed in its process
 └── FetchError                a public data set could not be fetched
     ├── DownloadError         the server or the link failed, or sent too much
@@ -31,6 +32,10 @@ class FolderExistsError(SimulationError):
 
 class RunFolderError(SimulationError):
     """A run folder cannot be created, read or resumed."""
+
+
+class RunStoppedError(SimulationError):
+    """A run stopped early; the message says why and how to continue it."""
 
 
 class TaskFailedError(SimulationError):

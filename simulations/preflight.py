@@ -1,12 +1,20 @@
 """What can be told before any work: settings that this data cannot be run with."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from federation.crypto.gradient_config import USERS_PER_COLUMN
 from federation.errors import NoSharedUserError, SmallBatchError
 from federation.protocol.profile import Profile
+from parties.batches import BatchPlan
 from parties.ciphers import GROUP_ROWS, forward_cipher, gradient_config
 from parties.cohort import check_cohort
+from parties.config import RunConfig
+from simulations.baselines import slots_of_users
 from simulations.listening import Listening
 from simulations.run_folder import Plan
 from simulations.splits import cold_users
@@ -27,32 +35,44 @@ def check_runnable(plan: Plan, listening: Listening) -> None:
     forward_cipher(config, len(partners))
     gradient_config(config)
     cold_users(listening, plan.config.evaluation.cold_share, seed=config.seed)
-    known = listening.known().sum(axis=0)
-    for name, shared in zip(partners, known, strict=True):
+    known = listening.known()
+    for name, shared in zip(partners, known.sum(axis=0), strict=True):
         if not shared:
             raise NoSharedUserError(
                 f"partner {name} shares no user with the item party: are its user_ids written "
                 "in the same form?"
             )
-        _check_batches(plan, name, int(shared), len(listening.users))
+    if config.profile is Profile.STRICT:
+        for name, knows in zip(partners, known.T, strict=True):
+            _check_batches(config, name, min(_batch_users(plan, knows)))
 
 
-def _check_batches(plan: Plan, name: str, shared: int, users: int) -> None:
+def _batch_users(plan: Plan, known: npt.NDArray[np.bool_]) -> Iterator[int]:
+    """How many of its users a partner has in each batch of a run, as the seeds will draw them."""
+    for seed in plan.seeds:
+        config = replace(plan.config.run, seed=seed)
+        batches = BatchPlan(config, len(known))
+        by_slot = np.zeros(batches.padded_slots, np.int64)
+        by_slot[slots_of_users(config, len(known))] = known
+        by_group = by_slot.reshape(-1, GROUP_ROWS).sum(axis=1)
+        for epoch in range(config.training.epochs):
+            for groups in batches.epoch(epoch):
+                yield int(by_group[groups].sum())
+
+
+def _check_batches(config: RunConfig, name: str, users: int) -> None:
     """A batch without noise must be large against the encoder's width."""
-    config = plan.config.run
-    if config.profile is not Profile.STRICT:
+    widest = users // USERS_PER_COLUMN
+    if config.encoder.width <= widest:
         return
-    batches = -(-users // (config.exchange.batch_groups * GROUP_ROWS))
-    expected = shared // batches
-    widest = expected // USERS_PER_COLUMN
-    if config.encoder.width > widest:
-        way_out = (
-            f"--set encoder.width={widest}, more exchange.batch_groups, or --profile frozen"
-            if widest >= MIN_WIDTH
-            else "--profile frozen, which sends nothing back"
-        )
-        raise SmallBatchError(
-            f"partner {name} has about {expected} users a batch, too few to return a sum of "
-            f"encoder.width = {config.encoder.width} columns without noise: single users "
-            f"could be told apart. Way out: {way_out}"
-        )
+    way_out = (
+        f"--set encoder.width={widest}, more exchange.batch_groups, or --profile frozen"
+        if widest >= MIN_WIDTH
+        else "--profile frozen, which sends nothing back"
+    )
+    raise SmallBatchError(
+        f"partner {name} has only {users} users in a batch, too few to return a sum of "
+        f"encoder.width = {config.encoder.width} columns without noise, for which "
+        f"{USERS_PER_COLUMN * config.encoder.width} are needed: single users could be told "
+        f"apart. Way out: {way_out}"
+    )

@@ -1,6 +1,6 @@
 """From the results of tasks to the record a report is built from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,10 @@ ORDER: Final = ("popularity", "own", "partner:", "federated", "central", "shuffl
 NO_OWN_FEATURES: Final = (
     "The item party holds no features of its own, so to somebody without a history its own "
     "system is the popularity list."
+)
+CONTINUED: Final = (
+    "This run was interrupted and continued: its seconds and bytes are those since then, and so "
+    "less than an uninterrupted run's."
 )
 
 
@@ -66,10 +70,17 @@ def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
         },
         command=plan.command,
         item_noun=DATA_SETS[plan.data].item_noun if plan.data in DATA_SETS else "songs",
-        notes=() if listening.own is not None else (NO_OWN_FEATURES,),
+        notes=tuple(_notes(listening, results)),
         bootstrap_seed=config.seed,
         bootstrap_samples=plan.config.evaluation.bootstrap_samples,
     )
+
+
+def _notes(listening: Listening, results: Results) -> Iterator[str]:
+    if listening.own is None:
+        yield NO_OWN_FEATURES
+    if any(result.continued for result in results.values()):
+        yield CONTINUED
 
 
 def _split(plan: Plan, listening: Listening, results: Results, seed: int) -> SplitRecord:

@@ -9,11 +9,15 @@ report.json, report.html
 
 import json
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
+from federation.errors import SettingError
 from parties.checkpoints import write_whole
 from parties.config import RunConfig
 from parties.settings import flatten, from_plain, override, to_plain
@@ -23,6 +27,7 @@ from simulations.splits import EvaluationConfig
 VERSION: Final = 1
 PUBLIC_MODE: Final = 0o644
 EVALUATION: Final = "evaluation."
+WORLD: Final = "world"  # the data set that is generated into the run's folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class Plan:
     """What a simulation was asked to do.
 
     Args:
-        data: name of a data set, or path of a folder.
+        data: name of a data set, path of a folder, or "world" for one made in the run's folder.
         splits: how many splits; split i has the seed `config.run.seed` + i.
         config: all settings.
         runtime: what carries the messages.
@@ -84,28 +89,44 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, plan: Plan) -> "RunFolder":
-        """Make the folder of a new run.
+    @contextmanager
+    def drafted(cls, path: Path) -> Iterator["RunFolder"]:
+        """A draft that becomes the folder `path` when all went well, and vanishes otherwise.
 
         Raises:
-            RunFolderError: it exists, or cannot be made.
+            RunFolderError: `path` exists, or the disk refused.
         """
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise RunFolderError(
                 f"{path} exists: choose another --out, or continue it with --resume {path}"
             )
+        missing = [folder for folder in path.parents if not folder.exists()]
         try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise RunFolderError(f"{path} cannot be made: {error.strerror}") from error
-        folder = cls(path)
-        folder.write_plan(plan)
-        return folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            try:
+                yield cls(draft)
+                draft.chmod(0o755)  # mkdtemp keeps others out; parties keep their own folders shut
+                draft.rename(path)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        except BaseException as error:
+            for folder in missing:
+                with suppress(OSError):
+                    folder.rmdir()
+            if isinstance(error, OSError):
+                raise RunFolderError(f"{path} cannot be made: {error.strerror}") from error
+            raise
 
     @property
     def data(self) -> Path:
         """Where a generated world lies."""
         return self.path / "data"
+
+    def source(self, plan: Plan) -> str:
+        """What to load the plan's data from: a name or a folder."""
+        return str(self.data) if plan.data == WORLD else plan.data
 
     @property
     def report_json(self) -> Path:
@@ -150,27 +171,49 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is no run folder: it has no run.json") from error
         except ValueError as error:
             raise RunFolderError(f"{path} is not JSON: {error}") from error
-        if content.get("version") != VERSION:
-            raise RunFolderError(f"{path} has version {content.get('version')}, not {VERSION}")
-        try:
-            return Plan(
-                data=content["data"],
-                splits=content["splits"],
-                runtime=content["runtime"],
-                model=content["model"],
-                command=content["command"],
-                config=from_plain(SimulationConfig(), content["config"]),
+        if not isinstance(content, dict) or "version" not in content:
+            raise RunFolderError(f"{path} is not a run's description: it has no version")
+        if content["version"] != VERSION:
+            raise RunFolderError(
+                f"{path} has version {content['version']}, and this program reads {VERSION}: "
+                "continue the run with the program that began it, or begin anew"
             )
+        try:
+            return _plan(content)
         except KeyError as error:
-            raise RunFolderError(f"{path} lacks {error}") from None
+            raise RunFolderError(f"{path} is damaged: it lacks {error}") from None
+        except (TypeError, SettingError) as error:
+            raise RunFolderError(f"{path} is damaged: {error}") from error
 
     def logger(self) -> logging.Logger:
         """A logger that writes to the folder's log.txt and nowhere else."""
         logger = logging.getLogger(f"fedrecall.run.{self.path}")
         if not logger.handlers:
-            handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+            handler = _LogFile(self.path / "log.txt", encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
             logger.propagate = False
         return logger
+
+
+class _LogFile(logging.FileHandler):
+    """A log that is lost, rather than the run, when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on without the line."""
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    """Read a plan; raises KeyError, TypeError or SettingError when it is not one."""
+    splits = content["splits"]
+    if not isinstance(splits, int) or splits < 1:
+        raise TypeError(f"splits is {splits!r}")
+    texts = {name: content[name] for name in ("data", "runtime", "model", "command")}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{name} is {text!r}")
+    if not isinstance(content["config"], dict):
+        raise TypeError(f"config is {content['config']!r}")
+    config = from_plain(SimulationConfig(), content["config"])
+    return Plan(splits=splits, config=config, **texts)

@@ -2,13 +2,16 @@
 
 import multiprocessing
 import os
-import queue
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-from typing import Any, Final
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from threading import Thread
+from typing import Final, cast
 
 from federation.errors import FederationError
 from parties.errors import PartiesError
@@ -18,9 +21,15 @@ from simulations.tasks import Task
 from simulations.work import perform
 from towers.errors import TowersError
 
-POLL_S: Final = 0.2
 GRACE_S: Final = 5.0  # for a process that was asked to end
-EXPECTED: Final = (FederationError, PartiesError, SimulationError, TowersError, OSError)
+EXPECTED: Final = (
+    FederationError,
+    PartiesError,
+    SimulationError,
+    TowersError,
+    OSError,
+    MemoryError,
+)
 
 Listener = Callable[[Task, Progress], None]
 
@@ -31,6 +40,17 @@ class _Failure:
 
     kind: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The result lies in its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    task: Task
+    process: SpawnProcess
 
 
 def usable_cores() -> int:
@@ -53,7 +73,7 @@ def run_tasks(tasks: Sequence[Task], listen: Listener, *, processes: int | None 
     crew = _Crew(listen)
     try:
         waiting = list(tasks)
-        while waiting or crew.busy:
+        while waiting or crew.size:
             while waiting and crew.size < (processes or usable_cores()):
                 crew.start(waiting.pop(0))
             crew.listen()
@@ -62,78 +82,110 @@ def run_tasks(tasks: Sequence[Task], listen: Listener, *, processes: int | None 
 
 
 class _Crew:
-    """The processes that are at work."""
+    """The processes that are at work, each with a pipe of its own.
+
+    One queue for all would be simpler, but a process that is killed while it writes to a shared
+    queue leaves it locked for the others.
+    """
 
     def __init__(self, listen: Listener) -> None:
         # Spawned, never forked: TenSEAL hangs in a forked child.
         self._context = multiprocessing.get_context("spawn")
-        self._messages: Any = self._context.Queue()
         self._listen = listen
-        self._working: dict[str, tuple[Task, BaseProcess]] = {}
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._working)
+        self._working: dict[Connection, _Worker] = {}
+        # It is started with the first process otherwise, and lifts the block on signals then.
+        resource_tracker.ensure_running()
 
     @property
     def size(self) -> int:
         return len(self._working)
 
     def start(self, task: Task) -> None:
-        process = self._context.Process(
-            target=_work, args=(task, self._messages), name=task.name, daemon=False
-        )
-        process.start()
-        self._working[task.name] = (task, process)
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_work, args=(task, sender), name=task.name)
+        with _interrupts_held_back():
+            process.start()
+        sender.close()  # so that the pipe ends when the process does
+        self._working[receiver] = _Worker(task, process)
 
     def listen(self) -> None:
-        """Take one message, or notice a process that ended without one."""
+        """Wait for messages, or for the end of a process."""
+        for ready in wait(list(self._working)):
+            self._hear(cast(Connection, ready))
+
+    def _hear(self, pipe: Connection) -> None:
+        worker = self._working[pipe]
         try:
-            name, message = self._messages.get(timeout=POLL_S)
-        except queue.Empty:
-            self._check_alive()
-            return
-        task, process = self._working[name]
+            message = pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            raise _lost(worker) from None
         match message:
             case Progress():
-                self._listen(task, message)
+                self._listen(worker.task, message)
             case _Failure(kind=kind, message=text):
-                raise TaskFailedError(text, kind=kind, task=name)
-            case None:
-                process.join()
-                del self._working[name]
-
-    def _check_alive(self) -> None:
-        for task, process in self._working.values():
-            if process.exitcode not in (None, 0) and self._messages.empty():
                 raise TaskFailedError(
-                    f"{task.name} was ended from outside (exit code {process.exitcode}); if "
-                    "memory ran out, run fewer splits at a time with --processes 1",
-                    kind="killed",
-                    task=task.name,
+                    f"{worker.task.name}: {text}", kind=kind, task=worker.task.name
                 )
+            case _Done():
+                worker.process.join()
+                pipe.close()
+                del self._working[pipe]
 
     def end(self) -> None:
         """End whatever still runs; checkpoints are whole at any moment."""
-        for _, process in self._working.values():
-            process.terminate()
+        for worker in self._working.values():
+            worker.process.terminate()
         deadline = time.monotonic() + GRACE_S
-        for _, process in self._working.values():
-            process.join(max(0.0, deadline - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
-        self._messages.close()
-        self._messages.cancel_join_thread()
+        for pipe, worker in self._working.items():
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            pipe.close()
+        self._working.clear()
 
 
-def _work(task: Task, messages: Any) -> None:  # noqa: ANN401 - a multiprocessing queue
-    """The whole life of a worker process."""
-    # An interrupt goes to the parent, which ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _lost(worker: _Worker) -> TaskFailedError:
+    """Why a process ended without a word."""
+    code = worker.process.exitcode or 0
+    name = worker.task.name
+    if code < 0:
+        text = (
+            f"{name}: its process was ended from outside by {signal.Signals(-code).name}; if "
+            "memory ran out, run fewer tasks at a time with --processes 1"
+        )
+        return TaskFailedError(text, kind="killed", task=name)
+    text = f"{name}: its process ended with an error of this program (exit code {code})"
+    return TaskFailedError(text, kind="crashed", task=name)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Block Ctrl-C: a process started meanwhile never sees one, and this one sees it after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        perform(task, lambda progress: messages.put((task.name, progress)))
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(task: Task, messages: Connection) -> None:
+    """The whole life of a worker process; an interrupt goes to the parent, which ends it."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        perform(task, lambda progress: messages.send(progress))
     except EXPECTED as error:
-        messages.put((task.name, _Failure(type(error).__name__, str(error))))
+        failure = _Failure(type(error).__name__, str(error) or type(error).__name__)
+        with suppress(BrokenPipeError):  # the parent is gone, and nobody is left to tell
+            messages.send(failure)
     else:
-        messages.put((task.name, None))
+        messages.send(_Done())
+
+
+def _end_with_parent() -> None:
+    """Leave at once when the parent is gone, even if it was killed and could say nothing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

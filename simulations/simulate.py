@@ -1,27 +1,89 @@
 """A whole simulation: every split, every system, one report."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from federation.errors import SettingError
 from parties.events import Progress
-from simulations.data import load
-from simulations.listening import listening_of
+from simulations.data import DATA_SETS, load
+from simulations.listening import Listening, listening_of
 from simulations.preflight import check_runnable
 from simulations.recording import record_run
 from simulations.report import build_report, render_html, write_report, write_text
-from simulations.run_folder import Plan, RunFolder
+from simulations.run_folder import WORLD, Plan, RunFolder
 from simulations.scheduler import Listener, run_tasks
 from simulations.tasks import Task, TaskKind, TaskResult
+from simulations.world import PRESETS, WorldConfig, generate, write_world
+
+DEMO_WORLD = "demo"
 
 
-def simulate(
-    plan: Plan, folder: RunFolder, listen: Listener, *, processes: int | None = None
-) -> Mapping[str, Any]:
-    """Run what is not done yet and write the report.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that may start: its settings were checked against its data.
 
     Args:
         plan: what to do.
         folder: where; results of finished tasks that lie there are kept.
+        listening: the data.
+    """
+
+    plan: Plan
+    folder: RunFolder
+    listening: Listening = field(repr=False)
+
+
+def begin(plan: Plan, path: Path) -> Run:
+    """Check a plan against its data, and only then make the run's folder.
+
+    Raises:
+        RunFolderError: the folder exists, or cannot be made.
+        SettingError: the settings cannot be run on this data.
+        SimulationError, DataError: the data cannot be used.
+    """
+    with RunFolder.drafted(path) as draft:
+        if plan.data == WORLD:
+            write_world(generate(_world(plan)), draft.data)
+        elif plan.data not in DATA_SETS:
+            # A run may be continued from another working directory.
+            plan = replace(plan, data=str(Path(plan.data).absolute()))
+        listening = _read(plan, draft)
+        draft.write_plan(plan)
+    return Run(plan=plan, folder=RunFolder(path), listening=listening)
+
+
+def resume(path: Path) -> Run:
+    """Take up a run that stopped, or that only needs its report again.
+
+    Raises:
+        RunFolderError: this is no run folder, or one of another version.
+        SettingError, SimulationError, DataError: as `begin`; the data may have changed since.
+    """
+    folder = RunFolder(path)
+    plan = folder.read_plan()
+    return Run(plan=plan, folder=folder, listening=_read(plan, folder))
+
+
+def _world(plan: Plan) -> WorldConfig:
+    try:
+        return replace(PRESETS[DEMO_WORLD], seed=plan.config.run.seed)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
+def _read(plan: Plan, folder: RunFolder) -> Listening:
+    listening = listening_of(load(folder.source(plan)).tables)
+    check_runnable(plan, listening)
+    return listening
+
+
+def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Mapping[str, Any]:
+    """Do what is not done yet and write the report.
+
+    Args:
+        run: what to do, where, on which data.
         listen: told of progress.
         processes: tasks at a time; one a usable core unless given.
 
@@ -29,15 +91,12 @@ def simulate(
         The report, as in report.json.
 
     Raises:
-        SettingError: the settings cannot be run on this data.
-        SimulationError, DataError: the data or the folder cannot be used, or a task failed.
+        SimulationError, CheckpointError, OSError: a task failed, or the folder cannot be used.
     """
-    log = folder.logger()
-    listening = listening_of(load(plan.data).tables)
-    check_runnable(plan, listening)
-    tasks = _tasks(plan, folder)
+    log = run.folder.logger()
+    tasks = _tasks(run)
     waiting = [task for task in tasks if not task.result_path.exists()]
-    log.info("%d of %d tasks to do: %s", len(waiting), len(tasks), plan.command)
+    log.info("%d of %d tasks to do: %s", len(waiting), len(tasks), run.plan.command)
 
     def note(task: Task, progress: Progress) -> None:
         if progress.done == progress.total:
@@ -46,23 +105,24 @@ def simulate(
 
     run_tasks(waiting, note, processes=processes)
     results = {(task.seed, task.kind): TaskResult.load(task.result_path) for task in tasks}
-    report = build_report(record_run(plan, listening, results))
-    write_report(report, folder.report_json)
-    write_text(render_html(report), folder.report_html)
+    report = build_report(record_run(run.plan, run.listening, results))
+    write_report(report, run.folder.report_json)
+    write_text(render_html(report), run.folder.report_html)
     log.info("report written")
     return report
 
 
-def _tasks(plan: Plan, folder: RunFolder) -> list[Task]:
+def _tasks(run: Run) -> list[Task]:
     """Federated tasks first: they take longest."""
+    plan = run.plan
     return [
         Task(
             kind=kind,
-            data=plan.data,
+            data=run.folder.source(plan),
             seed=seed,
             config=plan.config.run,
             evaluation=plan.config.evaluation,
-            folder=folder.split(seed),
+            folder=run.folder.split(seed),
         )
         for kind in TaskKind
         for seed in plan.seeds

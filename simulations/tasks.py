@@ -12,6 +12,7 @@ import numpy as np
 from parties.archive import Arrays, pack_arrays, unpack_arrays
 from parties.checkpoints import write_whole
 from parties.config import RunConfig
+from parties.errors import CheckpointError
 from simulations.errors import RunFolderError
 from simulations.lift import SystemResult
 from simulations.report import EpochRecord
@@ -69,6 +70,7 @@ class TaskResult:
         sent: party → stage → bytes; empty for baselines.
         values: numbers of embeddings that partners sent forward.
         clipped: numbers that were cut to the fixed-point range.
+        continued: whether an earlier process did a part of the work, whose cost is unknown.
     """
 
     systems: tuple[SystemResult, ...] = field(repr=False)
@@ -79,6 +81,7 @@ class TaskResult:
     sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     values: int = 0
     clipped: int = 0
+    continued: bool = False
 
     def save(self, path: Path) -> None:
         """Write the result whole or not at all."""
@@ -98,6 +101,7 @@ class TaskResult:
             "sent": {party: dict(stages) for party, stages in self.sent.items()},
             "values": self.values,
             "clipped": self.clipped,
+            "continued": self.continued,
         }
         text = np.frombuffer(json.dumps(rest).encode(), np.uint8)
         write_whole(path, pack_arrays({"rest": text, **scores}))
@@ -114,8 +118,10 @@ class TaskResult:
                 for name, epochs in rest.pop("curves").items()
             }
             return cls(systems=systems, curves=curves, **rest)
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise RunFolderError(f"{path} cannot be read; remove it and resume") from error
+        except (CheckpointError, OSError, KeyError, ValueError, TypeError) as error:
+            raise RunFolderError(
+                f"{path} is damaged: remove it, so that its task is done again"
+            ) from error
 
 
 def _systems(arrays: Arrays, lists: Mapping[str, Mapping[str, float]]) -> Iterator[SystemResult]:

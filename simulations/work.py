@@ -66,10 +66,10 @@ def perform(task: Task, watch: Watcher) -> TaskResult:
     torch.set_num_threads(1)  # tasks are the parallelism, and one thread repeats exactly
     clock = Clock(watch)
     clock.enter(Stage.DATA)
-    bench = Workbench(task, listening_of(load(task.data).tables))
+    split = Split(task, listening_of(load(task.data).tables))
     work = {TaskKind.FEDERATED: _federated, TaskKind.BASELINES: _baselines}[task.kind]
     result = replace(
-        work(bench, clock),
+        work(split, clock),
         seconds=clock.seconds,
         cpu_seconds=_cpu_seconds(),
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -78,8 +78,8 @@ def perform(task: Task, watch: Watcher) -> TaskResult:
     return result
 
 
-class Workbench:
-    """What a task works on: the data of one split."""
+class Split:
+    """What a task works on: the data of one split, its cold users and their judge."""
 
     def __init__(self, task: Task, listening: Listening) -> None:
         self.task = task
@@ -100,20 +100,22 @@ class Workbench:
         return self.judge.vectors(name, trained.queries[self.cold], trained.items)
 
 
-def _federated(bench: Workbench, clock: Clock) -> TaskResult:
+def _federated(split: Split, clock: Clock) -> TaskResult:
+    folder = split.task.folder / "parties"
+    continued = folder.exists()
     scenario = Scenario(
-        config=bench.config,
-        item=bench.item,
-        partners=bench.listening.partners,
+        config=split.config,
+        item=split.item,
+        partners=split.listening.partners,
         job=secrets.token_bytes(16),
-        folder=bench.task.folder / "parties",
+        folder=folder,
     )
     outcome = run_federation(scenario, clock)
     clock.enter(Stage.EVALUATION)
     item = outcome.item
     trained = Trained(queries=item.queries, items=item.items, history=item.history)
-    judged = bench.judged("federated", trained)
-    _publish(bench, trained)
+    judged = split.judged("federated", trained)
+    _publish(split, trained)
     clock.enter(None)
     return TaskResult(
         systems=(judged,),
@@ -124,29 +126,30 @@ def _federated(bench: Workbench, clock: Clock) -> TaskResult:
         sent=outcome.sent,
         values=sum(partner.values for partner in outcome.partners.values()),
         clipped=sum(partner.clipped for partner in outcome.partners.values()),
+        continued=continued,
     )
 
 
-def _publish(bench: Workbench, trained: Trained) -> None:
+def _publish(split: Split, trained: Trained) -> None:
     """Keep what serving needs: the index, and which song each of its numbers is."""
-    FlatIndex(trained.items).save(bench.task.folder / "index")
-    songs = json.dumps(list(bench.listening.items), ensure_ascii=False)
-    write_whole(bench.task.folder / "songs.json", songs.encode(), mode=PUBLIC_MODE)
+    FlatIndex(trained.items).save(split.task.folder / "index")
+    songs = json.dumps(list(split.listening.items), ensure_ascii=False)
+    write_whole(split.task.folder / "songs.json", songs.encode(), mode=PUBLIC_MODE)
 
 
-def _baselines(bench: Workbench, clock: Clock) -> TaskResult:
-    pool = Pool(bench.config, bench.item, bench.listening.partners)
-    work = dict(_plans(bench, pool))
-    systems = [bench.judge.popular("popularity")]
+def _baselines(split: Split, clock: Clock) -> TaskResult:
+    pool = Pool(split.config, split.item, split.listening.partners)
+    work = dict(_plans(split, pool))
+    systems = [split.judge.popular("popularity")]
     curves = {}
     for done, (name, train) in enumerate(work.items()):
         clock(Progress(stage=Stage.BASELINES, done=done, total=len(work), note=name))
         trained = train()
-        systems.append(bench.judged(name, trained))
+        systems.append(split.judged(name, trained))
         curves[name] = _curve(trained, None)
     clock(Progress(stage=Stage.BASELINES, done=len(work), total=len(work)))
     clock.enter(None)
-    if bench.item.own is None:
+    if split.item.own is None:
         # With no features of its own, all the item party can show a stranger is what is popular.
         systems.insert(1, replace(systems[0], name="own"))
     return TaskResult(
@@ -154,10 +157,10 @@ def _baselines(bench: Workbench, clock: Clock) -> TaskResult:
     )
 
 
-def _plans(bench: Workbench, pool: Pool) -> Iterator[tuple[str, Callable[[], Trained]]]:
-    if bench.item.own is not None:
+def _plans(split: Split, pool: Pool) -> Iterator[tuple[str, Callable[[], Trained]]]:
+    if split.item.own is not None:
         yield "own", pool.own
-    for name in bench.listening.partners:
+    for name in split.listening.partners:
         yield f"partner:{name}", partial(pool.partner, name)
     yield "central", pool.central
     yield "shuffled", pool.shuffled

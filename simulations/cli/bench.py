@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +11,11 @@ from rich.console import Console
 from simulations.bench.exchange import run_exchange_bench
 from simulations.bench.psi import run_psi_bench
 from simulations.bench.step import run_step_bench
+from simulations.cli.complaints import say
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")]
 
 
 @app.callback()
@@ -68,10 +69,29 @@ def step(
 
 
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:
-    status = Console(stderr=True)
-    with status.status("measuring …") as spinner:
+    with Console(stderr=True).status("measuring …") as spinner:
         result = bench(spinner.update)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    else:
-        Console().print_json(json.dumps(result))
+        return
+    rows = [row for row in _rows(result) if row[0] != "bench"]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        say(f"{name:{width}}  {value}")
+
+
+def _rows(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every figure with its dotted name."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from _rows(each, f"{name}.{key}" if name else str(key))
+        case list():
+            for number, each in enumerate(value):
+                yield from _rows(each, f"{name}.{number}")
+        case float():
+            yield name, f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        case int() if not isinstance(value, bool):
+            yield name, f"{value:,}"
+        case _:
+            yield name, str(value)

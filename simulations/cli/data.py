@@ -1,6 +1,7 @@
 """`fedrecall data …`: data sets that are here, that can be fetched, that can be made."""
 
 import json
+import shlex
 import sys
 from dataclasses import fields, replace
 from enum import Enum
@@ -17,10 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 
 from federation.errors import SettingError
 from parties.settings import override, parse_assignment
+from simulations.cli.complaints import say
 from simulations.data import (
     DATA_SETS,
     PUBLICATIONS,
@@ -55,7 +56,8 @@ class Preset(Enum):
 def group() -> None:
     """List, describe, fetch and make data sets.
 
-    Named data sets lie in the folder that FEDRECALL_DATA names, else in ./data.
+    Named data sets lie in the folder that the environment variable FEDRECALL_DATA names, else in
+    ./data.
     """
 
 
@@ -76,14 +78,12 @@ def list_data(as_json: AsJson = False) -> None:
     if as_json:
         _print_json({"root": str(root), "data_sets": rows})
         return
-    table = Table(title=f"data sets in {root}", title_justify="left")
-    for column in ("name", "here", "what", "terms"):
-        table.add_column(column)
+    say(f"data sets in {root}")
     for row in rows:
-        here = "yes" if row["here"] else "no"
-        table.add_row(str(row["name"]), here, str(row["summary"]), str(row["terms"]))
-    table.add_row("world", "made", "a generated listening world; see docs/world.md", "free")
-    Console().print(table)
+        missing = "fetchable: fedrecall data fetch" if row["fetchable"] else "not here"
+        state = "here" if row["here"] else f"{missing} {row['name']}"
+        say(f"\n{row['name']}  ({state})\n    {row['summary']}\n    terms: {row['terms']}")
+    say("\nworld  (made when it is asked for)\n    a generated listening world; see docs/world.md")
 
 
 @app.command("describe")
@@ -119,6 +119,8 @@ def fetch(
             TransferSpeedColumn(),
             TimeRemainingColumn(),
             console=console,
+            transient=True,
+            disable=not console.is_terminal,
         ) as bars:
             bar = bars.add_task(name, total=None)
 
@@ -126,7 +128,7 @@ def fetch(
                 bars.update(bar, completed=done, total=total)
 
             folder = fetch_publication(source, root, progress=show)
-    console.print(f"{name} is in {folder}")
+    say(f"{name} is in {folder}")
 
 
 @app.command("make-world")
@@ -146,13 +148,18 @@ def make_world(
     ] = None,
 ) -> None:
     """Make a listening world: songs, people, plays, partners, and the truth behind them."""
-    config = replace(PRESETS[preset.value], seed=seed, partners=_partners(partners))
+    try:
+        config = replace(PRESETS[preset.value], seed=seed, partners=_partners(partners))
+    except ValueError as error:
+        raise SettingError(str(error)) from error
     for key, value in map(parse_assignment, settings or []):
         config = _set(config, key, value)
-    console = Console(stderr=True)
-    with console.status(f"making {config.users:,} users and {config.songs:,} songs …"):
+    with Console(stderr=True).status(
+        f"making {config.users:,} users and {config.songs:,} songs …"
+    ):
         write_world(generate(config), folder, format=table_format)
-    console.print(f"the world is in {folder}; run it with: fedrecall simulate --data {folder}")
+    path = shlex.quote(str(folder))
+    say(f"the world is in {folder}; run it with: fedrecall simulate --data {path}")
 
 
 def _partners(names: str) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ that a simulation starts do not load what they have no use for.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -13,20 +14,21 @@ from typing import Final, NoReturn
 
 import click
 import typer
-from rich.console import Console
 
-from federation.errors import FederationError, SettingError
-from parties.errors import PartiesError
-from simulations.errors import SimulationError
-from towers.errors import ConfigError, TowersError
+from federation.errors import SettingError
+from simulations.cli.complaints import (
+    EXPECTED,
+    FAILURE,
+    INTERRUPTED,
+    USAGE,
+    complain,
+    say,
+)
+from towers.errors import ConfigError
 
 # A privacy product phones nobody; both must be set before Flower is imported anywhere.
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-
-FAILURE: Final = 1
-USAGE: Final = 2
-INTERRUPTED: Final = 130
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -73,31 +75,27 @@ PROGRAM: Final = LazyCommands(
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def main() -> NoReturn:
     """Run the program and leave with its exit code: 0 done, 1 failed, 2 wrong usage."""
-    sys.exit(run(arguments))
+    # A run that is asked to end ends like an interrupted one: its workers too, nothing half-done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(run())
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    errors = Console(stderr=True, highlight=False)
     try:
         code = PROGRAM.main(arguments, prog_name="fedrecall", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        errors.print("[bold]interrupted[/bold]")
+        say("interrupted", error=True)
         return INTERRUPTED
     except (SettingError, ConfigError) as error:
-        _complain(errors, error)
+        complain(error)
         return USAGE
-    except (FederationError, PartiesError, SimulationError, TowersError, OSError) as error:
-        _complain(errors, error)
+    except EXPECTED as error:
+        complain(error)
         return FAILURE
     return code if isinstance(code, int) else 0
-
-
-def _complain(console: Console, error: Exception) -> None:
-    console.print("[bold red]error:[/bold red] ", end="")
-    console.print(str(error) or type(error).__name__, markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """`fedrecall report DIR`: a finished run's figures, and its page made anew."""
 
-import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from simulations.cli.complaints import say
 from simulations.cli.summary import print_summary
 from simulations.errors import RunFolderError
 from simulations.report import ReportError, read_report, render_html, write_text
@@ -24,9 +25,10 @@ def command(
     """Show a run's cold-start lift report and write report.html anew from report.json."""
     run = RunFolder(folder)
     if not run.report_json.exists():
+        run.read_plan()  # raises if this is no run folder at all
         raise RunFolderError(
             f"{folder} has no report.json yet; finish it with: "
-            f"fedrecall simulate --resume {folder}"
+            f"fedrecall simulate --resume {shlex.quote(str(folder))}"
         )
     try:
         report = read_report(run.report_json)
@@ -34,7 +36,7 @@ def command(
         raise RunFolderError(f"{run.report_json}: {error}") from error
     write_text(render_html(report), run.report_html)
     if as_json:
-        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(run.report_json.read_text(encoding="utf-8"))
     else:
         print_summary(report, Console())
-        Console().print(f"\nreport: {run.report_html}")
+        say(f"\nreport: {run.report_html}")

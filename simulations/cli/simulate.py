@@ -1,30 +1,34 @@
 """`fedrecall simulate`: a whole federation on this machine, ending in a report."""
 
-import json
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
+import click
 import typer
+from click.core import ParameterSource
 from rich.console import Console
 
+from federation.errors import SettingError
 from federation.protocol.profile import Profile
-from parties.events import Progress
 from parties.settings import parse_assignment
+from simulations.cli.complaints import EXPECTED, INTERRUPTED, say, sentence
 from simulations.cli.progress import LiveProgress
 from simulations.cli.summary import print_summary
-from simulations.data import load
-from simulations.run_folder import Plan, RunFolder, SimulationConfig
-from simulations.simulate import simulate
-from simulations.tasks import Task
-from simulations.world import PRESETS, WorldConfig, generate, write_world
+from simulations.errors import RunStoppedError
+from simulations.run_folder import WORLD, Plan, RunFolder, SimulationConfig
+from simulations.simulate import Run, begin, simulate
+from simulations.simulate import resume as resume_run
 
-WORLD: Final = "world"
-DEMO_WORLD: Final = "demo"
+WITH_RESUME: Final = frozenset({"resume", "processes", "as_json"})
+OPTIONS_OF_THEIR_OWN: Final = MappingProxyType({"profile": "--profile", "seed": "--seed"})
+Json = Mapping[str, Any]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -42,9 +46,13 @@ class Model(Enum):
 
 @app.command()
 def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+    context: typer.Context,
     data: Annotated[
         str,
-        typer.Option(help="world, lastfm-2k, lastfm-15k, or a folder with a federation.toml."),
+        typer.Option(
+            help="world (generated for the run), lastfm-2k, lastfm-15k, or a folder with a "
+            "federation.toml."
+        ),
     ] = WORLD,
     profile: Annotated[
         Profile,
@@ -54,7 +62,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
         ),
     ] = Profile.STRICT,
     runtime: Annotated[
-        Runtime, typer.Option(help="What carries the messages: one process a split.")
+        Runtime, typer.Option(help="What carries the messages: this machine's memory.")
     ] = Runtime.MEMORY,
     model: Annotated[Model, typer.Option(help="The item party's model.")] = Model.DSSM,
     splits: Annotated[
@@ -62,11 +70,18 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same recall.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the run; it must not exist yet.")
+        Path | None,
+        typer.Option(
+            help="Folder for the run; it must not exist yet.",
+            show_default="runs/DATE-TIME-DATA-PROFILE",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any setting, as key=value; see docs/settings.md."),
+        typer.Option(
+            "--set",
+            help="Any setting, as key=value; repeatable; all keys are in docs/settings.md.",
+        ),
     ] = None,
     accept_single_partner: Annotated[
         bool,
@@ -76,11 +91,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
         ),
     ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Tasks at a time; one a core unless given.")
+        int | None, typer.Option(min=1, help="Tasks at a time.", show_default="one a core")
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Continue the run in this folder; all other settings come from it."),
+        typer.Option(help="Continue the run in this folder, under the settings it began with."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print report.json instead of a summary.")
@@ -92,21 +107,37 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     the wire is this machine's memory. An interrupted run continues with --resume.
     """
     if resume is not None:
-        folder = RunFolder(resume)
-        plan = folder.read_plan()
-    else:
-        config = _configure(settings or [], profile, seed, accept_single_partner)
-        plan = Plan(
-            data=data,
-            splits=splits,
-            config=config,
-            runtime=runtime.value,
-            model=model.value,
-            command=_command_line(),
+        _refuse_more_than_resume(context)
+    with Console(stderr=True).status("reading data …"):
+        if resume is not None:
+            run = resume_run(resume)
+        else:
+            plan = Plan(
+                data=data,
+                splits=splits,
+                config=_configure(settings or [], profile, seed, accept_single_partner),
+                runtime=runtime.value,
+                model=model.value,
+                command=_command_line(),
+            )
+            run = begin(plan, out or _default_folder(plan))
+    report = _watch(run, processes=processes)
+    _show(report, run.folder, as_json=as_json)
+
+
+def _refuse_more_than_resume(context: typer.Context) -> None:
+    """A setting given beside --resume would be ignored; say so instead."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in WITH_RESUME
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(
+            f"--resume takes all settings from the run's folder: leave out {', '.join(given)}, or "
+            "begin a new run with --out"
         )
-        folder, plan = _begin(plan, out)
-    report = _watch(plan, folder, processes=processes)
-    _show(report, folder, as_json=as_json)
 
 
 def _configure(
@@ -114,6 +145,8 @@ def _configure(
 ) -> SimulationConfig:
     config = SimulationConfig()
     for key, value in map(parse_assignment, settings):
+        if option := OPTIONS_OF_THEIR_OWN.get(key):
+            raise SettingError(f"{key} is set by {option}, not by --set")
         config = config.with_setting(key, value)
     run = replace(config.run, profile=profile, seed=seed)
     if accept_single_partner:
@@ -125,41 +158,30 @@ def _command_line() -> str:
     return shlex.join(["fedrecall", *sys.argv[1:]])
 
 
-def _begin(plan: Plan, out: Path | None) -> tuple[RunFolder, Plan]:
-    """Make the run's folder, with a world in it if one is asked for."""
-    named = f"{time.strftime('%Y%m%d-%H%M%S')}-{Path(plan.data).name}-"
-    path = out or Path("runs") / (named + plan.config.run.profile.value)
-    if plan.data == WORLD:
-        folder = RunFolder.create(path, plan)
-        write_world(generate(_world(plan)), folder.data)
-        plan = replace(plan, data=str(folder.data))
-        folder.write_plan(plan)
-        return folder, plan
-    load(plan.data)  # before the folder is made: bad data must leave nothing behind
-    return RunFolder.create(path, plan), plan
+def _default_folder(plan: Plan) -> Path:
+    name = Path(plan.data).resolve().name
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{stamp}-{name}-{plan.config.run.profile.value}"
 
 
-def _world(plan: Plan) -> WorldConfig:
-    return replace(PRESETS[DEMO_WORLD], seed=plan.config.run.seed)
+def _watch(run: Run, *, processes: int | None) -> Json:
+    way_on = f"continue with: fedrecall simulate --resume {shlex.quote(str(run.folder.path))}"
+    log = run.folder.logger()
+    try:
+        with LiveProgress(Console(stderr=True)) as bars:
+            return simulate(run, bars.show, processes=processes)
+    except KeyboardInterrupt:
+        log.warning("interrupted")
+        say(f"interrupted; {way_on}", error=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except EXPECTED as error:
+        log.error("%s", error)
+        raise RunStoppedError(f"{sentence(error)}; what is done is kept, {way_on}") from error
 
 
-def _watch(plan: Plan, folder: RunFolder, *, processes: int | None) -> Any:  # noqa: ANN401 - JSON
-    errors = Console(stderr=True)
-    with LiveProgress(errors) as bars:
-
-        def listen(task: Task, progress: Progress) -> None:
-            bars.show(task, progress)
-
-        try:
-            return simulate(plan, folder, listen, processes=processes)
-        except KeyboardInterrupt:
-            errors.print(f"interrupted; continue with: fedrecall simulate --resume {folder.path}")
-            raise
-
-
-def _show(report: Any, folder: RunFolder, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
+def _show(report: Json, folder: RunFolder, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(folder.report_json.read_text(encoding="utf-8"))
         return
     print_summary(report, Console())
-    Console().print(f"\nreport: {folder.report_html}\nfigures: {folder.report_json}")
+    say(f"\nreport:  {folder.report_html}\nfigures: {folder.report_json}")
