@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-CODE   := federation parties towers recall simulations tests
+CODE   := federation parties towers recall simulations tests docs
 # Data sets that may not be redistributed; tests that need them are skipped without them.
 FEDRECALL_DATA ?= $(firstword $(wildcard data ../shared/data))
 export FEDRECALL_DATA
