@@ -1,10 +1,10 @@
 """Made data, and whole federations of real parties over the memory hub."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from parties.events import Watcher, ignore_progress
 from parties.item import ItemOutcome, ItemParty
 from parties.partner import Partner, PartnerOutcome
 from parties.seeds import derive_seed
-from parties.session import Session
+from parties.session import Session, telling_others
 from parties.settings import override
 from towers.features import Features
 
@@ -36,6 +36,7 @@ JOB = bytes(range(16))
 ENDS_WITHIN_S = 60.0
 USERS, SONGS, TASTES = 330, 60, 4
 Outcome = ItemOutcome | PartnerOutcome | CoordinatorOutcome
+Script = Callable[[Link], None]
 Wrap = Callable[[Transport], Transport]
 
 
@@ -228,6 +229,23 @@ def run_all(table: Table, work: Mapping[str, Callable[[], object]]) -> Ended:
     )
 
 
+def run_against(table: Table, world: World, scripts: Mapping[str, Script]) -> Ended:
+    """Some parties follow a script once they have greeted; the others are real."""
+
+    def follow(link: Link, script: Script) -> None:
+        with telling_others(link):
+            link.greet()
+            script(link)
+
+    work: dict[str, Callable[[], object]] = {}
+    for name in table.names:
+        if name in scripts:
+            work[name] = partial(follow, table.link(name), scripts[name])
+        else:
+            work[name] = table.party(name, world).run
+    return run_all(table, work)
+
+
 def federate(config: RunConfig, world: World, **ways: Any) -> Ended:  # noqa: ANN401
     """A whole run in which nothing may go wrong."""
     ended = run_parties(Table(config=config, partners=tuple(world.partners), **ways), world)
@@ -268,12 +286,3 @@ class Failing:
 
 class Broken(Exception):
     """What tests make a party fail with."""
-
-
-def greet_all(*links: Link) -> None:
-    """Let links greet each other, as their parties would at the same time."""
-    threads = [threading.Thread(target=link.greet) for link in links]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(ENDS_WITHIN_S)
