@@ -43,14 +43,14 @@ class Autoencoder(nn.Module):
     Source: Vincent et al., Extracting and composing robust features (ICML 2008).
     """
 
-    def __init__(self, in_dim: int, config: AutoencoderConfig) -> None:
+    def __init__(self, in_dim: int, config: AutoencoderConfig, generator: torch.Generator) -> None:
         super().__init__()
         wide = config.hidden_dim
         self.encoder = nn.Sequential(
-            nn.Linear(in_dim, wide), nn.Tanh(), nn.Linear(wide, config.code_dim)
+            _linear(in_dim, wide, generator), nn.Tanh(), _linear(wide, config.code_dim, generator)
         )
         self.decoder = nn.Sequential(
-            nn.Linear(config.code_dim, wide), nn.Tanh(), nn.Linear(wide, in_dim)
+            _linear(config.code_dim, wide, generator), nn.Tanh(), _linear(wide, in_dim, generator)
         )
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -61,23 +61,34 @@ class Autoencoder(nn.Module):
 
 def encode_dense(dense: Floats, config: AutoencoderConfig, seed: int) -> Floats:
     """Fit an autoencoder to (n, m) standardised rows and return their centred (n, code) codes."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Autoencoder(dense.shape[1], config)
-        rows = torch.from_numpy(dense)
-        _train(model, rows, config)
+    # A generator of its own: parties that share a process encode at the same time.
+    generator = torch.Generator().manual_seed(seed)
+    model = Autoencoder(dense.shape[1], config, generator)
+    rows = torch.from_numpy(dense)
+    _train(model, rows, config, generator)
     with torch.no_grad():
         codes = model.encoder(rows).numpy()
     return np.asarray(codes - codes.mean(axis=0), dtype=np.float32)
 
 
-def _train(model: Autoencoder, rows: Tensor, config: AutoencoderConfig) -> None:
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A layer with the weights that `nn.Linear` starts with, drawn from `generator`."""
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    bound = inputs**-0.5
+    for parameter in (layer.weight, layer.bias):
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer
+
+
+def _train(
+    model: Autoencoder, rows: Tensor, config: AutoencoderConfig, generator: torch.Generator
+) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     for _ in range(config.epochs):
-        order = torch.randperm(len(rows))
+        order = torch.randperm(len(rows), generator=generator)
         for start in range(0, len(rows), config.batch_rows):
             clean = rows[order[start : start + config.batch_rows]]
-            kept = torch.rand_like(clean) >= config.corruption
+            kept = torch.rand(clean.shape, generator=generator) >= config.corruption
             loss = nn.functional.mse_loss(model(clean * kept), clean)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
