@@ -167,7 +167,7 @@ def _refuse_misspelt(source: Source) -> None:
     for column in source.columns:
         if column in EVENT_COLUMNS:
             continue
-        near = difflib.get_close_matches(column.lower(), absent, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(column.lower(), absent, n=1, cutoff=0.8)
         if near:
             raise source.error(
                 LayoutError,
