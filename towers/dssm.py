@@ -22,7 +22,7 @@ class TowerConfig:
     """Widths of one tower, in units per layer, and whether its output has norm 1."""
 
     in_dim: int
-    hidden_dims: tuple[int, ...] = (64,)
+    hidden_dims: tuple[int, ...] = ()
     out_dim: int = 64
     unit_norm: bool = True
 
@@ -49,7 +49,8 @@ class DSSMConfig:
 
     Args:
         embedding_dim: width d of the summed embedding and of both towers' outputs.
-        top_hidden_dims: hidden layers of the top tower.
+        top_hidden_dims: hidden layers of the top tower, which starts with a rectifier: the
+            partners' projections are its first layer.
         unit_norm: whether user and song vectors are scaled to norm 1.
         temperature: what the inner product is divided by; above 0.
         prior_strength: factor of the log-popularity that songs start from; 0 leaves it out.
@@ -58,7 +59,7 @@ class DSSMConfig:
     embedding_dim: int = 64
     top_hidden_dims: tuple[int, ...] = ()
     unit_norm: bool = True
-    temperature: float = 0.1
+    temperature: float = 0.2
     prior_strength: float = 1.0
 
     def __post_init__(self) -> None:
@@ -117,7 +118,8 @@ class DSSM(nn.Module):
 
     def songs(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Turn (s,) song numbers and their (s, b) codes into (s, d) song vectors."""
-        vectors = self.song_ids[numbers]
+        # Not indexing: the gradient of that is added up by threads in any order.
+        vectors = F.embedding(numbers, self.song_ids)
         if codes.shape[1]:
             vectors = vectors + codes @ self.song_side
         return F.normalize(vectors, dim=-1) if self._config.unit_norm else vectors

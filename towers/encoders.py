@@ -67,8 +67,8 @@ def fit_encoder(features: Features, config: EncoderConfig, *, seed: int) -> Floa
     """
     budget = config.width - 1
     if config.kind is EncoderKind.SVD:
-        dense = sp.csr_array(_standardise(features.dense))
-        whole = sp.csr_array(sp.hstack([_weigh(features.multi_hot, config.idf), dense]))
+        dense = sp.csr_array(standardise(features.dense))
+        whole = sp.csr_array(sp.hstack([weigh(features.multi_hot, idf=config.idf), dense]))
         columns = _svd(whole, budget, config.spectrum, seed)
     else:
         columns = _encode_blocks(features, config, seed)
@@ -79,20 +79,20 @@ def _encode_blocks(features: Features, config: EncoderConfig, seed: int) -> Floa
     """Dense columns first, in half the width at most; multi-hot ones share the rest."""
     budget = config.width - 1
     sparse_width = min(features.multi_hot.shape[1], budget)
-    dense = _standardise(features.dense)
+    dense = standardise(features.dense)
     room = max(budget - sparse_width, budget // 2)
     if config.kind is EncoderKind.STANDARDISE and dense.shape[1] > room:
         raise ConfigError(f"{dense.shape[1]} standardised columns do not fit in {room}")
     learnt = dense.shape[1] and (config.kind is EncoderKind.AUTOENCODER or dense.shape[1] > room)
     if learnt:
         dense = encode_dense(dense, AutoencoderConfig(code_dim=min(room, dense.shape[1])), seed)
-    weighted = _weigh(features.multi_hot, config.idf)
+    weighted = weigh(features.multi_hot, idf=config.idf)
     sparse = _svd(weighted, budget - dense.shape[1], config.spectrum, seed)
     blocks = [_unit_scale(block) for block in (sparse, dense) if block.shape[1]]
     return np.hstack(blocks) if blocks else np.empty((features.rows, 0), np.float32)
 
 
-def _standardise(dense: Floats) -> Floats:
+def standardise(dense: Floats) -> Floats:
     """Zero mean and unit deviation a column, 0 for missing, plus a column per missing pattern."""
     missing = np.isnan(dense)
     seen = np.maximum((~missing).sum(axis=0), 1)
@@ -106,7 +106,7 @@ def _standardise(dense: Floats) -> Floats:
     return np.hstack([scaled[:, varying], indicators]).astype(np.float32)
 
 
-def _weigh(counts: sp.csr_array, idf: bool) -> sp.csr_array:
+def weigh(counts: sp.csr_array, *, idf: bool) -> sp.csr_array:
     """Dampen counts by log1p, weigh columns by rarity, and give every row norm 1."""
     weighted = sp.csr_array(counts, dtype=np.float64, copy=True)
     weighted.data = np.sign(weighted.data) * np.log1p(np.abs(weighted.data))

@@ -127,7 +127,7 @@ def softmax_losses(
             top = corrected.amax(dim=1)
         top = top.scatter_reduce(0, positives.rows, positive_scores, "amax")
     others = torch.exp(corrected - top[:, None]).sum(dim=1)
-    own = torch.exp(positive_scores - top[positives.rows])
+    own = torch.exp(positive_scores - top.index_select(0, positives.rows))
     total = others.index_add(0, positives.rows, own)
     liked = torch.zeros(users).index_add(0, positives.rows, positives.shares * positive_scores)
     return top + torch.log(total) - liked

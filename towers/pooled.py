@@ -112,7 +112,9 @@ def _train_epoch(
     losses = []
     for step, groups in enumerate(schedule.epoch(epoch)):
         slots = schedule.rows(groups)
-        outcome = trainer.step(epoch, step, slots, _sum([s.forward(slots) for s in sides]))
+        parts = [side.forward(slots) for side in sides]
+        summed = sum_parts(parts, (len(slots), trainer.embedding_dim))
+        outcome = trainer.step(epoch, step, slots, summed)
         losses.append(outcome.loss)
         for side in sides:
             side.backward(slots, outcome.gradient)
@@ -121,8 +123,13 @@ def _train_epoch(
 
 def pooled_queries(trainer: ItemTrainer, sides: Sequence[UserSide], slots: Slots) -> Floats:
     """(B, d + 1) query vectors of users, from the sides' serving embeddings."""
-    return trainer.query_matrix(slots, _sum([side.embed(slots) for side in sides]))
+    parts = [side.embed(slots) for side in sides]
+    return trainer.query_matrix(slots, sum_parts(parts, (len(slots), trainer.embedding_dim)))
 
 
-def _sum(parts: Sequence[Floats]) -> Floats:
-    return np.asarray(np.sum(parts, axis=0), dtype=np.float32)
+def sum_parts(parts: Sequence[Floats], shape: tuple[int, int]) -> Floats:
+    """Add embeddings in their order; zeros of `shape` when nobody knows the users."""
+    total = np.zeros(shape, np.float32)
+    for part in parts:
+        total += part
+    return total

@@ -26,9 +26,9 @@ class ProjectionConfig:
     """
 
     learning_rate: float = 0.05
-    decay_steps: int = 120
+    decay_steps: int = 40
     final_rate: float = 0.05
-    weight_decay: float = 0.0
+    weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.99)
     init_std: float = 0.1
 

@@ -20,7 +20,7 @@ class StoppingConfig:
         top_k: length of the recommended list that recall is measured on.
     """
 
-    patience: int = 10
+    patience: int = 6
     min_gain: float = 0.0
     top_k: int = 50
 

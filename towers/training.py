@@ -1,6 +1,7 @@
 """The item party's side of training: one step from summed embeddings to their gradient."""
 
 import io
+import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,26 +30,33 @@ class TrainerConfig:
         negatives: songs a step is contrasted with on average; all if at least the catalogue.
         local_passes: own optimiser steps per exchange, with the summed embeddings kept.
         dropout: share of the summed embedding's numbers set to 0 while training, in [0, 1).
-        gradient_scale: factor of the returned gradient, so that rows are about 1 long or less.
+        absent_rate: share of users taught as if no partner knew them, so that such a user is
+            served what is popular rather than what a zero sum happens to point at.
+        damp_labels: whether label weights are replaced by log(1 + weight).
+        gradient_scale: factor of the returned gradient, so that few rows are longer than 1.
     """
 
     model: DSSMConfig = field(default_factory=DSSMConfig)
     learning_rate: float = 0.01
-    decay_steps: int = 120
+    decay_steps: int = 40
     final_rate: float = 0.05
-    weight_decay: float = 0.01
-    negatives: int = 32768
-    local_passes: int = 2
-    dropout: float = 0.2
-    gradient_scale: float = 1.0
+    weight_decay: float = 0.05
+    negatives: int = 4096
+    local_passes: int = 4
+    dropout: float = 0.3
+    absent_rate: float = 0.05
+    damp_labels: bool = True
+    gradient_scale: float = 0.4
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.gradient_scale <= 0 or self.weight_decay < 0:
+        if self.learning_rate <= 0 or self.gradient_scale <= 0:
             raise ConfigError("learning_rate and gradient_scale must be above 0")
         if min(self.decay_steps, self.local_passes, self.negatives) < 1:
             raise ConfigError("decay_steps, local_passes and negatives must be at least 1")
-        if not (0 <= self.dropout < 1 and 0 <= self.final_rate <= 1):
-            raise ConfigError("dropout must be in [0, 1) and final_rate in [0, 1]")
+        if not (0 <= self.dropout < 1 and 0 <= self.absent_rate < 1):
+            raise ConfigError("dropout and absent_rate must be in [0, 1)")
+        if not 0 <= self.final_rate <= 1 or self.weight_decay < 0:
+            raise ConfigError("final_rate must be in [0, 1] and weight_decay at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,7 @@ class ItemTrainer:
 
     def __init__(self, config: TrainerConfig, labels: Labels, *, seed: int) -> None:
         self._config, self._labels, self._seed = config, labels, seed
+        self._train = _damped(labels.train) if config.damp_labels else labels.train
         counts = np.bincount(labels.train.indices, minlength=labels.train.shape[1])
         self._sampler = NegativeSampler(counts.astype(np.float32), config.negatives)
         side = labels.side
@@ -114,6 +123,11 @@ class ItemTrainer:
         shape = (len(held_out), config.model.embedding_dim)
         self._held_out_summed = np.zeros(shape, np.float32)
 
+    @property
+    def embedding_dim(self) -> int:
+        """Width d of the summed embeddings."""
+        return self._config.model.embedding_dim
+
     def _groups(self) -> list[dict[str, object]]:
         prior = [self._model.prior]
         towers = [p for p in self._model.parameters() if p is not self._model.prior]
@@ -132,9 +146,14 @@ class ItemTrainer:
             step: number of the batch in the epoch.
             slots: (B,) who the rows are.
             summed: (B, d) embeddings summed over partners.
+
+        Raises:
+            FeatureError: `summed` is not (B, d).
         """
+        if summed.shape != (len(slots), self.embedding_dim):
+            raise FeatureError(f"{len(slots)} slots do not go with sums of shape {summed.shape}")
         self._remember(slots, summed)
-        labelled = np.flatnonzero(np.diff(self._labels.train.indptr)[slots])
+        labelled = np.flatnonzero(np.diff(self._train.indptr)[slots])
         gradient = np.zeros_like(summed)
         if not len(labelled):
             return StepOutcome(0.0, gradient)
@@ -153,13 +172,14 @@ class ItemTrainer:
         self, slots: npt.NDArray[np.int64], summed: Tensor, rng: np.random.Generator
     ) -> float:
         negatives = self._sampler.draw(rng)
-        positives = gather_positives(self._labels.train[slots], negatives)
+        positives = gather_positives(self._train[slots], negatives)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         users = self._model.users(self._drop(summed, generator), self._own[slots])
         songs = torch.from_numpy(negatives.songs)
-        negative = users @ self._vectors(songs).T + self._model.prior[songs]
+        negative = users @ self._vectors(songs).T + self._prior(songs)
         liked = self._vectors(positives.songs)
-        positive = (users[positives.rows] * liked).sum(dim=1) + self._model.prior[positives.songs]
+        likers = users.index_select(0, positives.rows)
+        positive = (likers * liked).sum(dim=1) + self._prior(positives.songs)
         correction = torch.from_numpy(negatives.log_inclusion)
         losses = softmax_losses(negative, positive, positives, correction)
         self._optimiser.zero_grad()
@@ -170,11 +190,13 @@ class ItemTrainer:
     def _vectors(self, songs: Tensor) -> Tensor:
         return self._model.songs(songs, self._song_codes[songs])
 
+    def _prior(self, songs: Tensor) -> Tensor:
+        return self._model.prior.index_select(0, songs)
+
     def _drop(self, summed: Tensor, generator: torch.Generator) -> Tensor:
-        if not self._config.dropout:
-            return summed
         kept = torch.rand(summed.shape, generator=generator) >= self._config.dropout
-        return summed * kept / (1 - self._config.dropout)
+        present = torch.rand((len(summed), 1), generator=generator) >= self._config.absent_rate
+        return summed * kept / (1 - self._config.dropout) * present
 
     def _set_rate(self) -> None:
         config = self._config
@@ -231,12 +253,20 @@ class ItemTrainer:
         """
         try:
             state = torch.load(io.BytesIO(saved), weights_only=True)
-            self._model.load_state_dict(state["model"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            summed = state["held_out_summed"].numpy()
-            steps = int(state["steps"])
-        except Exception as error:
-            raise StateError("the trainer's checkpoint does not fit this model") from error
-        if summed.shape != self._held_out_summed.shape:
-            raise StateError("the checkpoint's validation users are not this trainer's")
-        self._held_out_summed, self._steps = summed, steps
+            model, optimiser = state["model"], state["optimiser"]
+            summed, steps = state["held_out_summed"], int(state["steps"])
+        except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            raise StateError("the trainer's checkpoint is damaged") from error
+        mine = {name: tensor.shape for name, tensor in self._model.state_dict().items()}
+        fits = mine == {name: tensor.shape for name, tensor in model.items()}
+        if not fits or summed.shape != self._held_out_summed.shape:
+            raise StateError("the checkpoint is of a trainer of another shape")
+        self._optimiser.load_state_dict(optimiser)
+        self._model.load_state_dict(model)
+        self._held_out_summed, self._steps = summed.numpy(), steps
+
+
+def _damped(labels: sp.csr_array) -> sp.csr_array:
+    damped = sp.csr_array(labels, copy=True)
+    damped.data = np.log1p(damped.data)
+    return damped
