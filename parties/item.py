@@ -127,7 +127,10 @@ class ItemParty:
         if not common:
             return ResumeFrom(-1, finished=False)
         last = max(common)
-        return ResumeFrom(last, finished=ItemTraining.was_finished(store.load_epoch(last)))
+        # The run may have been given fewer epochs since.
+        over = last + 1 >= self._session.config.training.epochs
+        saved = store.load_epoch(last)
+        return ResumeFrom(last, finished=over or ItemTraining.was_finished(saved))
 
     def _align_afresh(self) -> ItemAlignment:
         session = self._session

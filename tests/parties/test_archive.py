@@ -3,7 +3,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,6 +15,7 @@ ARRAYS = st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_])
 )
 
 
+@settings(max_examples=30)
 @given(arrays=st.dictionaries(st.from_regex(r"[a-z]{1,8}:[a-z0-9-]{1,8}", fullmatch=True), ARRAYS))
 def test_arrays_come_back_as_they_were(arrays: dict[str, npt.NDArray[np.generic]]) -> None:
     found = unpack_arrays(pack_arrays(arrays))

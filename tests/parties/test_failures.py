@@ -208,10 +208,8 @@ def test_parties_of_different_jobs_refuse_each_other() -> None:
 
 
 def test_a_partner_that_shares_no_user_ends_the_run_for_all() -> None:
-    stranger = PartnerData(
-        [f"nobody-{number}" for number in range(30)],
-        make_world("x", users=12).partners["x"].features,
-    )
+    features = TWO.partners["social"].features
+    stranger = PartnerData([f"nobody-{number}" for number in range(features.rows)], features)
     world = World(item=TWO.item, partners={**TWO.partners, "social": stranger}, taste=TWO.taste)
     ended = run_parties(Table(config=PLAIN, partners=("forum", "social")), world)
     assert isinstance(ended.errors["social"], NoSharedUserError)

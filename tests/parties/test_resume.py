@@ -18,6 +18,8 @@ from federation.protocol.messages import (
     StartAfresh,
 )
 from federation.protocol.profile import Profile
+from parties.archive import pack_arrays, unpack_arrays
+from parties.checkpoints import FolderCheckpoints
 from parties.config import COORDINATOR, ITEM, RunConfig
 from parties.data import ItemData
 from parties.errors import CheckpointError
@@ -39,7 +41,7 @@ Kind = TypeVar("Kind", bound=Message)
 WORLD = make_world("forum", "social")
 EPOCHS, STEPS = 4, 2
 PLAIN = tiny(Profile.PLAIN, training__epochs=EPOCHS)
-STRICT = tiny(Profile.STRICT, training__epochs=EPOCHS)
+STRICT = tiny(Profile.STRICT, training__epochs=2)
 
 
 def stop_at(stage: Stage, done: int) -> Callable[[Progress], None]:
@@ -126,6 +128,25 @@ def test_a_run_that_is_complete_may_be_run_again(tmp_path: Path, undisturbed: It
     ended, table = run_on(PLAIN, tmp_path)
     assert_same(ended.item, undisturbed)
     assert heard(table, "forum", ResumeFrom) == [ResumeFrom(EPOCHS - 1, finished=True)]
+
+
+def test_a_run_that_is_given_fewer_epochs_is_over_when_it_has_had_them(tmp_path: Path) -> None:
+    kill(PLAIN, tmp_path, Stage.TRAINING, 3 * STEPS + 1)
+    ended, table = run_on(tiny(Profile.PLAIN, training__epochs=2), tmp_path)
+    assert not ended.errors
+    assert len(ended.item.history) == 3
+    assert heard(table, "forum", ResumeFrom) == [ResumeFrom(2, finished=True)]
+
+
+def test_a_state_that_lacks_something_ends_the_run(tmp_path: Path) -> None:
+    kill(PLAIN, tmp_path, Stage.TRAINING, STEPS + 1)
+    store = FolderCheckpoints(tmp_path / ITEM)
+    arrays = unpack_arrays(store.load_epoch(0))
+    del arrays["best"]
+    store.save_epoch(0, pack_arrays(arrays))
+    ended, _ = run_on(PLAIN, tmp_path)
+    assert isinstance(ended.errors[ITEM], CheckpointError)
+    assert "the state after epoch 0 lacks 'best'" in str(ended.errors[ITEM])
 
 
 def test_frozen_resumes_its_alignment(tmp_path: Path) -> None:
