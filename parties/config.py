@@ -93,7 +93,7 @@ class TrainingConfig:
         stopping: patience and the list that recall is measured on.
     """
 
-    epochs: int = 60
+    epochs: int = 20
     validation_share: float = 0.1
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
 
