@@ -171,6 +171,15 @@ def test_an_unknown_kind_is_refused(number: object) -> None:
         decode_message(packed(number), LIMITS)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_flag_is_no_number_of_a_kind(number: int) -> None:
+    values = values_of(MESSAGES[number])
+    assert decode_message(packed(number, *values), LIMITS) == MESSAGES[number]
+
+    with pytest.raises(MalformedError, match="no known kind"):
+        decode_message(packed(bool(number), *values), LIMITS)
+
+
 @pytest.mark.parametrize(
     "value", [None, 7, True, 1.5, "text", b"bytes", {}, {0: 1}, msgpack.ExtType(1, b"x")]
 )
