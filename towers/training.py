@@ -16,6 +16,9 @@ from towers.features import Floats
 from towers.loss import NegativeSampler, gather_positives, softmax_losses
 from towers.stopping import mean_recall
 
+# What torch.load raises on bytes that are cut short, altered or no archive at all.
+DAMAGE = (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerConfig:
@@ -255,7 +258,7 @@ class ItemTrainer:
             state = torch.load(io.BytesIO(saved), weights_only=True)
             model, optimiser = state["model"], state["optimiser"]
             summed, steps = state["held_out_summed"], int(state["steps"])
-        except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        except DAMAGE as error:
             raise StateError("the trainer's checkpoint is damaged") from error
         mine = {name: tensor.shape for name, tensor in self._model.state_dict().items()}
         fits = mine == {name: tensor.shape for name, tensor in model.items()}
