@@ -11,7 +11,7 @@ from federation.crypto.gradient_config import USERS_PER_COLUMN
 from federation.errors import NoSharedUserError, SmallBatchError
 from federation.protocol.profile import Profile
 from parties.batches import BatchPlan
-from parties.ciphers import GROUP_ROWS, forward_cipher, gradient_config
+from parties.ciphers import GROUP_ROWS, check_ciphers
 from parties.cohort import check_cohort
 from parties.config import RunConfig
 from simulations.baselines import slots_of_users
@@ -32,8 +32,7 @@ def check_runnable(plan: Plan, listening: Listening) -> None:
     config = plan.config.run
     partners = tuple(listening.partners)
     check_cohort(config, partners)
-    forward_cipher(config, len(partners))
-    gradient_config(config)
+    check_ciphers(config, len(partners))
     cold_users(listening, plan.config.evaluation.cold_share, seed=config.seed)
     known = listening.known()
     for name, shared in zip(partners, known.sum(axis=0), strict=True):

@@ -8,8 +8,8 @@ report.json, report.html
 """
 
 import json
-import logging
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -185,23 +185,11 @@ class RunFolder:
         except (TypeError, SettingError) as error:
             raise RunFolderError(f"{path} is damaged: {error}") from error
 
-    def logger(self) -> logging.Logger:
-        """A logger that writes to the folder's log.txt and nowhere else."""
-        logger = logging.getLogger(f"fedrecall.run.{self.path}")
-        if not logger.handlers:
-            handler = _LogFile(self.path / "log.txt", encoding="utf-8")
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False
-        return logger
-
-
-class _LogFile(logging.FileHandler):
-    """A log that is lost, rather than the run, when the disk is full."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Go on without the line."""
+    def log(self, text: str) -> None:
+        """Add a line to log.txt; on a full disk the line is lost, rather than the run."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n"
+        with suppress(OSError), (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:

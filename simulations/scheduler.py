@@ -35,7 +35,7 @@ Listener = Callable[[Task, Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
+class Failure:
     """Why a task ended without a result, in a form that crosses processes."""
 
     kind: str
@@ -43,7 +43,7 @@ class _Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done:
     """The result lies in its folder."""
 
 
@@ -102,7 +102,7 @@ class _Crew:
 
     def start(self, task: Task) -> None:
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(task, sender), name=task.name)
+        process = self._context.Process(target=serve_task, args=(task, sender), name=task.name)
         with _interrupts_held_back():
             process.start()
         sender.close()  # so that the pipe ends when the process does
@@ -123,11 +123,11 @@ class _Crew:
         match message:
             case Progress():
                 self._listen(worker.task, message)
-            case _Failure(kind=kind, message=text):
+            case Failure(kind=kind, message=text):
                 raise TaskFailedError(
                     f"{worker.task.name}: {text}", kind=kind, task=worker.task.name
                 )
-            case _Done():
+            case Done():
                 worker.process.join()
                 pipe.close()
                 del self._working[pipe]
@@ -170,17 +170,17 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(task: Task, messages: Connection) -> None:
+def serve_task(task: Task, messages: Connection) -> None:
     """The whole life of a worker process; an interrupt goes to the parent, which ends it."""
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         perform(task, lambda progress: messages.send(progress))
     except EXPECTED as error:
-        failure = _Failure(type(error).__name__, str(error) or type(error).__name__)
+        failure = Failure(type(error).__name__, str(error) or type(error).__name__)
         with suppress(BrokenPipeError):  # the parent is gone, and nobody is left to tell
             messages.send(failure)
     else:
-        messages.send(_Done())
+        messages.send(Done())
 
 
 def _end_with_parent() -> None:

@@ -46,10 +46,10 @@ def begin(plan: Plan, path: Path) -> Run:
     with RunFolder.drafted(path) as draft:
         if plan.data == WORLD:
             write_world(generate(_world(plan)), draft.data)
-        elif plan.data not in DATA_SETS:
+        listening = _read(plan, draft)
+        if plan.data not in (WORLD, *DATA_SETS):
             # A run may be continued from another working directory.
             plan = replace(plan, data=str(Path(plan.data).absolute()))
-        listening = _read(plan, draft)
         draft.write_plan(plan)
     return Run(plan=plan, folder=RunFolder(path), listening=listening)
 
@@ -93,14 +93,13 @@ def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Map
     Raises:
         SimulationError, CheckpointError, OSError: a task failed, or the folder cannot be used.
     """
-    log = run.folder.logger()
     tasks = _tasks(run)
     waiting = [task for task in tasks if not task.result_path.exists()]
-    log.info("%d of %d tasks to do: %s", len(waiting), len(tasks), run.plan.command)
+    run.folder.log(f"{len(waiting)} of {len(tasks)} tasks to do: {run.plan.command}")
 
     def note(task: Task, progress: Progress) -> None:
         if progress.done == progress.total:
-            log.info("%s: %s done", task.name, progress.stage.value)
+            run.folder.log(f"{task.name}: {progress.stage.value} done")
         listen(task, progress)
 
     run_tasks(waiting, note, processes=processes)
@@ -108,7 +107,7 @@ def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Map
     report = build_report(record_run(run.plan, run.listening, results))
     write_report(report, run.folder.report_json)
     write_text(render_html(report), run.folder.report_html)
-    log.info("report written")
+    run.folder.log("report written")
     return report
 
 

@@ -7,15 +7,14 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import (
     Progress as Bars,
 )
+from rich.table import Column
 
 from parties.events import Progress, Stage
 from simulations.tasks import Task, TaskKind
@@ -26,12 +25,10 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
-            SpinnerColumn(),
-            TextColumn("{task.description}", table_column=None),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[recall]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[recall]}", table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -50,6 +47,10 @@ class LiveProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bars.stop()
+
+    def refresh(self) -> None:
+        """Draw now, instead of with the next tick."""
+        self._bars.refresh()
 
     def show(self, task: Task, progress: Progress) -> None:
         """Move a task's bar; a new stage begins a new one."""

@@ -166,16 +166,15 @@ def _default_folder(plan: Plan) -> Path:
 
 def _watch(run: Run, *, processes: int | None) -> Json:
     way_on = f"continue with: fedrecall simulate --resume {shlex.quote(str(run.folder.path))}"
-    log = run.folder.logger()
     try:
         with LiveProgress(Console(stderr=True)) as bars:
             return simulate(run, bars.show, processes=processes)
     except KeyboardInterrupt:
-        log.warning("interrupted")
+        run.folder.log("interrupted")
         say(f"interrupted; {way_on}", error=True)
         raise typer.Exit(INTERRUPTED) from None
     except EXPECTED as error:
-        log.error("%s", error)
+        run.folder.log(f"stopped: {sentence(error)}")
         raise RunStoppedError(f"{sentence(error)}; what is done is kept, {way_on}") from error
 
 

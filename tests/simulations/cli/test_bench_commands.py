@@ -1,0 +1,54 @@
+import json
+from typing import Any
+
+import pytest
+
+from simulations.cli.program import run
+
+
+def measured(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert run(["bench", *arguments, "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    figures: dict[str, Any] = json.loads(out)
+    return figures
+
+
+def test_psi_is_measured_against_the_bare_exchange(capfd: pytest.CaptureFixture[str]) -> None:
+    figures = measured(capfd, "psi", "--size", "300", "--processes", "1", "--no-peer")
+    assert figures["size"] == 300
+    assert 0 < figures["ratio"] < 2
+
+
+def test_the_exchange_is_measured_against_tutorial_ckks(capfd: pytest.CaptureFixture[str]) -> None:
+    figures = measured(capfd, "exchange", "--rows", "16", "--dim", "4", "--repeats", "1")
+    assert [each["partners"] for each in figures["results"]] == [2, 4]
+    for each in figures["results"]:
+        assert 0 < each["ratios"]["bytes_bfv_over_ckks"] < 1
+        assert each["ratios"]["encrypt_serialise_bfv_over_ckks"] > 0
+
+
+def test_a_step_is_measured_by_stage(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--rows", "128", "--dim", "32", "--columns", "2", "--partners", "2")
+    assert measured(capfd, "step", *arguments)["bench"] == "step"
+
+
+def test_without_json_every_figure_has_a_line_of_its_own(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bench", "psi", "--size", "300", "--processes", "1", "--no-peer"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capfd.readouterr().out.splitlines())
+    assert lines["size"] == "300"
+    assert 0 < float(lines["ratio"]) < 2
+    assert "{" not in lines
+
+
+def test_lists_of_figures_are_numbered(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "exchange", "--rows", "8", "--dim", "4", "--repeats", "1"]) == 0
+    said = capfd.readouterr().out
+    assert "results.1.ratios.bytes_bfv_over_ckks" in said
+
+
+def test_sizes_that_cannot_be_measured_are_wrong_usage(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "step", "--rows", "128", "--columns", "2", "--dim", "16"]) == 2
+    assert "dim is 16; choose one of" in capfd.readouterr().err

@@ -1,0 +1,78 @@
+"""What the program teaches about itself."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+import typer
+
+from simulations.cli import bench, data, report, simulate
+from simulations.cli.program import COMMANDS, PROGRAM, run
+
+APPS = {"simulate": simulate.app, "report": report.app, "data": data.app, "bench": bench.app}
+
+
+def leaves(
+    command: click.Command, path: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        return [
+            leaf for name, each in command.commands.items() for leaf in leaves(each, (*path, name))
+        ]
+    return [(path, command)]
+
+
+ALL = [leaf for name, app in APPS.items() for leaf in leaves(typer.main.get_command(app), (name,))]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_help_explains_every_option(
+    path: tuple[str, ...], command: click.Command, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*path, "--help"]) == 0
+    said = capfd.readouterr().out
+    assert (command.help or "").split("\n")[0].split()[0] in said
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert all(name in said for name in parameter.opts)
+        else:
+            assert (parameter.human_readable_name or "").strip("[]").lower() in said.lower()
+
+
+def test_every_command_is_listed_with_what_it_does(capfd: pytest.CaptureFixture[str]) -> None:
+    assert set(COMMANDS) == set(APPS)
+    assert run(["--help"]) == 0
+    said = capfd.readouterr().out
+    assert all(name in said and text in said for name, (_, text) in COMMANDS.items())
+    assert "fedrecall simulate --data world" in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["data"], ["bench"]])
+def test_a_group_alone_shows_its_help_and_ends_as_wrong_usage(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    captured = capfd.readouterr()
+    assert "Commands" in captured.out + captured.err
+
+
+def test_an_unknown_command_is_wrong_usage(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulat"]) == 2
+    assert "simulat" in capfd.readouterr().err
+    assert PROGRAM.get_command(click.Context(PROGRAM), "simulat") is None
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from simulations.cli.program import run\n"
+        "code = run(['--help'])\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'tenseal', 'faiss', 'flwr', 'scipy'}\n"
+        "sys.exit(code or ', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
