@@ -73,11 +73,12 @@ class ItemParty:
         session = self._session
         alignment, resume = self._align()
         training = ItemTraining(session, self._talks, self._data, alignment)
-        training.train(resume)
-        queries = training.serve()
+        training.work_with_others(resume)
+        # Nobody is kept waiting while this party trains alone: it may take longer than timeouts.
         for talk in self._talks.values():
             talk.say(Goodbye())
         session.link.post(COORDINATOR, Goodbye())
+        queries = training.finish()
         return ItemOutcome(
             queries=queries[alignment.slot_of_user],
             items=training.item_matrix(),

@@ -150,19 +150,21 @@ class ItemTraining:
             talk.say(GradientKey(opener.public))
         return opener
 
-    def train(self, resume: ResumeFrom) -> None:
-        """Train until the validation recall stops rising; ends with the best model."""
-        if not self._session.config.profile.trains_partners:
-            self._summed = self._collect()
-            self._train_alone()
-        else:
-            self._train_together(resume)
-        self._trainer.load(self._state.best)
-
-    def serve(self) -> Floats:
-        """(n, d + 1) query vectors in slot order, from one last sum of every slot."""
+    def work_with_others(self, resume: ResumeFrom) -> None:
+        """Do all that partners and coordinator are needed for; ends with a sum of every slot."""
         if self._session.config.profile.trains_partners:
-            self._summed = self._collect()
+            self._train_together(resume)
+        self._summed = self._collect()
+
+    def finish(self) -> Floats:
+        """Train what can be trained without the others, and go back to the best model.
+
+        Returns:
+            (n, d + 1) query vectors in slot order.
+        """
+        if not self._session.config.profile.trains_partners:
+            self._train_alone()
+        self._trainer.load(self._state.best)
         slots = np.arange(self._slots, dtype=np.int64)
         return self._trainer.query_matrix(slots, self._summed)
 

@@ -181,7 +181,7 @@ class TrainingEnd(Message):
 
 @dataclass(frozen=True, slots=True)
 class Goodbye(Message):
-    """Item party → everyone: the run is over and complete."""
+    """Item party → everyone: it has all it needs of the others, whose run is complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def test_a_state_that_lacks_something_ends_the_run(tmp_path: Path) -> None:
 
 def test_frozen_resumes_its_alignment(tmp_path: Path) -> None:
     config = tiny(Profile.FROZEN)
-    kill(config, tmp_path, Stage.TRAINING, 1)
+    kill(config, tmp_path, Stage.SERVING, 1)
     ended, table = run_on(config, tmp_path)
     assert_same(ended.item, federate(config, WORLD).item)
     assert heard(table, "forum", ResumeFrom) == [ResumeFrom(-1, finished=False)]

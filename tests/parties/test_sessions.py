@@ -1,5 +1,6 @@
 """Whole runs: item party, partners and coordinator, joined by nothing but frames."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -233,6 +234,16 @@ def test_another_seed_gives_another_run() -> None:
 def test_frozen_learns_from_the_sum_of_fixed_projections(world: World) -> None:
     ended = federate(tiny(Profile.FROZEN, training__epochs=20), world)
     assert cold_hits(ended, world) > 0.6
+
+
+def test_frozen_keeps_nobody_waiting_while_the_item_party_trains_alone() -> None:
+    config = tiny(Profile.FROZEN, training__epochs=2, exchange__timeout_s=1.0)
+
+    def dawdle(progress: Progress) -> None:
+        if progress.stage is Stage.TRAINING and progress.done == 1:
+            time.sleep(1.5)
+
+    federate(config, TWO, watch=dawdle)
 
 
 @pytest.mark.parametrize("role", [COORDINATOR, ITEM, "forum"])
