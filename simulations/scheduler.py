@@ -21,6 +21,7 @@ from simulations.tasks import Task
 from simulations.work import perform
 from towers.errors import TowersError
 
+BLAS_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 GRACE_S: Final = 5.0  # for a process that was asked to end
 EXPECTED: Final = (
     FederationError,
@@ -101,6 +102,9 @@ class _Crew:
         return len(self._working)
 
     def start(self, task: Task) -> None:
+        # BLAS reads these once, when it is loaded; threads of two tasks would fight over cores.
+        for name in BLAS_THREADS:
+            os.environ.setdefault(name, "1")
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=serve_task, args=(task, sender), name=task.name)
         with _interrupts_held_back():
