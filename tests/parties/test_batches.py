@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import SmallBatchError
@@ -20,6 +20,7 @@ def plan_of(slots: int, *, batch_groups: int = 2, epochs: int = 3, seed: int = 0
 SIZES = {"slots": st.integers(1, 2000), "batch_groups": st.integers(1, 9)}
 
 
+@settings(deadline=None)
 @given(**SIZES, epochs=st.integers(1, 4))
 def test_a_step_number_never_stands_for_two_batches(
     slots: int, batch_groups: int, epochs: int
@@ -34,6 +35,7 @@ def test_a_step_number_never_stands_for_two_batches(
     assert training + serving == list(range(len(training) + len(serving)))
 
 
+@settings(deadline=None)
 @given(**SIZES)
 def test_serving_holds_every_slot_once(slots: int, batch_groups: int) -> None:
     plan = plan_of(slots, batch_groups=batch_groups)
@@ -41,6 +43,7 @@ def test_serving_holds_every_slot_once(slots: int, batch_groups: int) -> None:
     np.testing.assert_array_equal(rows, np.arange(slots))
 
 
+@settings(deadline=None)
 @given(**SIZES, epoch=st.integers(0, 5))
 def test_an_epoch_holds_every_slot_once_in_batches_of_the_agreed_size(
     slots: int, batch_groups: int, epoch: int
@@ -53,6 +56,7 @@ def test_an_epoch_holds_every_slot_once_in_batches_of_the_agreed_size(
     assert all(1 <= len(groups) <= batch_groups for groups in batches)
 
 
+@settings(deadline=None)
 @given(**SIZES)
 def test_padded_rows_begin_with_the_slots_of_a_batch_and_end_with_empty_ones(
     slots: int, batch_groups: int

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import SettingError
@@ -172,6 +172,7 @@ def test_flattening_nests_keys_with_dots() -> None:
     assert dict(flatten(nested)) == {"a": 1, "b.c": 2, "b.d.e": [3]}
 
 
+@settings(deadline=None)
 @given(
     size=st.integers(0, 10**9),
     share=st.floats(allow_nan=False, allow_infinity=False),
