@@ -5,6 +5,7 @@ then those of serving. A number therefore never stands for two batches.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,17 @@ Groups = npt.NDArray[np.int64]
 
 
 class BatchPlan:
-    """Which groups of slots are in which step."""
+    """Which groups of slots are in which step, and how fast the run learns in them.
+
+    Args:
+        config: the run.
+        slots: of the item party.
+
+    Attributes:
+        schedule: the groups of each epoch's batches.
+        paced: `config`, where learning rates that were left at 0 `decay_steps` fall over the
+            whole training.
+    """
 
     def __init__(self, config: RunConfig, slots: int) -> None:
         self._epochs = config.training.epochs
@@ -30,6 +41,8 @@ class BatchPlan:
             batch_groups=config.exchange.batch_groups,
             seed=derive_seed(config.seed, "schedule"),
         )
+
+        self.paced = _pace(config, self._epochs * self.schedule.steps)
 
     @property
     def padded_slots(self) -> int:
@@ -83,3 +96,12 @@ class BatchPlan:
         """The slots of some groups, the empty ones behind the last user too."""
         size = self.schedule.group_rows
         return np.asarray((groups[:, None] * size + np.arange(size)).ravel(), np.int64)
+
+
+def _pace(config: RunConfig, steps: int) -> RunConfig:
+    trainer, projection = config.trainer, config.projection
+    return replace(
+        config,
+        trainer=replace(trainer, decay_steps=trainer.decay_steps or steps),
+        projection=replace(projection, decay_steps=projection.decay_steps or steps),
+    )

@@ -116,7 +116,7 @@ class ItemTraining:
         side = side_codes(data.own, data.songs, config)
         labels = slot_labels(data.listening, alignment.slot_of_user, side, config)
         self._trainer = ItemTrainer(
-            config.trainer, labels, seed=derive_seed(config.seed, "trainer")
+            self._plan.paced.trainer, labels, seed=derive_seed(config.seed, "trainer")
         )
         self._state = _Progress(EarlyStopping(config.training.stopping), self._trainer.save())
         self._send_summing_key()

@@ -63,7 +63,7 @@ class PartnerTraining:
         self._products = self._hear_gradient_key()
         self._projection = Projection(
             (phi.shape[1], session.config.dim),
-            session.config.projection,
+            self._plan.paced.projection,
             seed=session.private_seed,
         )
         self._best = self._projection.state()

@@ -5,7 +5,8 @@ is a difference in what a system knows, not in how it was trained.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,16 @@ from parties.data import ItemData, PartnerData
 from parties.item_training import side_codes, slot_labels
 from parties.seeds import derive_seed
 from simulations.federation import party_seed
-from towers.central import CentralConfig, RawPartner
+from towers.central import CentralConfig, central_sides
 from towers.encoders import fit_encoder
 from towers.features import Features, Floats
 from towers.pooled import EpochReport, LocalPartner, UserSide, pooled_queries, train_pooled
 from towers.training import ItemTrainer
 
 Ids = npt.NDArray[np.int64]
+# The ceiling may take its time: its steps cost no exchange.
+CENTRAL_LENGTH: Final = 1.5
+CENTRAL_PATIENCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,9 @@ class Pool:
     def __init__(
         self, config: RunConfig, item: ItemData, partners: Mapping[str, PartnerData]
     ) -> None:
-        self._config, self._item, self._partners = config, item, partners
+        self._asked = config
+        self._plan = BatchPlan(config, len(item.users))
+        self._config, self._item, self._partners = self._plan.paced, item, partners
         self._slot_of_user = slots_of_users(config, len(item.users))
         self._number = {user: number for number, user in enumerate(item.users)}
 
@@ -103,18 +109,22 @@ class Pool:
         return self.train([self.side(name, shuffle=True) for name in self._partners])
 
     def central(self) -> Trained:
-        """Everybody's raw features, learnt end to end: the ceiling."""
-        dim = self._config.dim
-        return self.train(
-            [
-                RawPartner(
-                    self.features(name),
-                    dim,
-                    CentralConfig(),
-                    seed=derive_seed(self._config.seed, "central", name),
-                )
-                for name in self._partners
-            ]
+        """Everybody's raw features and codes, learnt end to end and for longer: the ceiling."""
+        longer = Pool(_lengthened(self._asked), self._item, self._partners)
+        return longer.train(longer.raw_sides())
+
+    def raw_sides(self) -> list[UserSide]:
+        """Every partner's raw features and codes, learning without anything in between."""
+        config = self._config
+        return central_sides(
+            [self.features(name) for name in self._partners],
+            config.dim,
+            CentralConfig(
+                encoder=config.encoder,
+                projection=config.projection,
+                decay_steps=config.projection.decay_steps,
+            ),
+            seed=derive_seed(config.seed, "central"),
         )
 
     def side(self, name: str, *, shuffle: bool = False) -> LocalPartner:
@@ -156,11 +166,10 @@ class Pool:
     def train(self, sides: Sequence[UserSide]) -> Trained:
         """Train a system on some user sides."""
         trainer = self.trainer()
-        plan = BatchPlan(self._config, len(self._item.users))
         history = train_pooled(
             trainer,
             sides,
-            plan.schedule,
+            self._plan.schedule,
             epochs=self._config.training.epochs,
             stopping=self._config.training.stopping,
         )
@@ -171,3 +180,16 @@ class Pool:
             items=trainer.item_matrix(),
             history=tuple(history),
         )
+
+
+def _lengthened(config: RunConfig) -> RunConfig:
+    training = config.training
+    patience = max(training.stopping.patience, CENTRAL_PATIENCE)
+    return replace(
+        config,
+        training=replace(
+            training,
+            epochs=round(training.epochs * CENTRAL_LENGTH),
+            stopping=replace(training.stopping, patience=patience),
+        ),
+    )

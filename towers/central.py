@@ -12,7 +12,7 @@ from towers.encoders import EncoderConfig, fit_encoder, standardise, weigh
 from towers.errors import ConfigError
 from towers.features import Features, Floats
 from towers.pooled import LocalPartner, Slots, UserSide
-from towers.projection import ProjectionConfig
+from towers.projection import ProjectionConfig, rate_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class CentralConfig:
         encoder: the codes that join the raw columns.
         projection: how those codes are projected.
         learning_rate: of AdamW at the first step.
-        decay_steps: steps over which the rate falls along a half cosine.
+        decay_steps: steps over which the rate falls along a half cosine; at 0 it does not.
         final_rate: share of `learning_rate` that is left in the end.
         weight_decay: decoupled decay of all weights.
         dropout: share of a user's features left out while training, in [0, 1).
@@ -31,17 +31,19 @@ class CentralConfig:
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    projection: ProjectionConfig = field(default_factory=lambda: ProjectionConfig(decay_steps=60))
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
     learning_rate: float = 0.01
-    decay_steps: int = 60
+    decay_steps: int = 0
     final_rate: float = 0.05
     weight_decay: float = 0.01
     dropout: float = 0.3
     gain: float = 1.5
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.decay_steps < 1 or self.weight_decay < 0:
-            raise ConfigError("learning_rate and decay_steps must be above 0")
+        if self.learning_rate <= 0 or min(self.decay_steps, self.weight_decay) < 0:
+            raise ConfigError(
+                "learning_rate must be above 0, decay_steps and weight_decay at least 0"
+            )
         if not 0 <= self.dropout < 1:
             raise ConfigError("dropout must be in [0, 1)")
 
@@ -78,9 +80,8 @@ class RawPartner:
         if self._out is None or len(slots) != len(self._out):
             raise ConfigError("backward needs the batch that forward has just seen")
         config = self._config
-        cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, self._steps / config.decay_steps)))
-        share = config.final_rate + (1 - config.final_rate) * cosine
-        self._optimiser.param_groups[0]["lr"] = float(config.learning_rate * share)
+        share = rate_share(self._steps, config.decay_steps, config.final_rate)
+        self._optimiser.param_groups[0]["lr"] = config.learning_rate * share
         self._steps += 1
         self._optimiser.zero_grad()
         torch.autograd.backward(self._out, torch.from_numpy(gradient))

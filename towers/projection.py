@@ -1,5 +1,6 @@
 """A partner's trainable half: a linear projection of its static encoder output."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ class ProjectionConfig:
 
     Args:
         learning_rate: of AdamW at the first step.
-        decay_steps: steps over which the rate falls along a half cosine to `final_rate`.
+        decay_steps: steps over which the rate falls along a half cosine to `final_rate`; at 0
+            it does not fall, but a run puts in the number of its training steps.
         final_rate: share of `learning_rate` that is left in the end.
         weight_decay: decoupled decay a step, times the learning rate.
         betas: decay of AdamW's running means of the gradient and of its square.
@@ -26,19 +28,28 @@ class ProjectionConfig:
     """
 
     learning_rate: float = 0.05
-    decay_steps: int = 40
+    decay_steps: int = 0
     final_rate: float = 0.05
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.99)
     init_std: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.decay_steps < 1:
-            raise ConfigError("learning_rate must be above 0 and decay_steps at least 1")
+        if self.learning_rate <= 0 or self.decay_steps < 0:
+            raise ConfigError("learning_rate must be above 0 and decay_steps at least 0")
         if not (0 <= self.final_rate <= 1 and all(0 <= b < 1 for b in self.betas)):
             raise ConfigError("final_rate must be in [0, 1] and betas in [0, 1)")
         if self.weight_decay < 0 or self.init_std < 0:
             raise ConfigError("weight_decay and init_std must be at least 0")
+
+
+def rate_share(step: int, decay_steps: int, final: float) -> float:
+    """The share of a learning rate left at a step: a half cosine from 1 to `final`.
+
+    Source: Loshchilov & Hutter, SGDR (ICLR 2017), one cycle.
+    """
+    done = min(1.0, step / decay_steps) if decay_steps else 0.0
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Projection:
@@ -80,9 +91,9 @@ class Projection:
 
     def _rate(self) -> float:
         config = self._config
-        done = min(1.0, (self._steps - 1) / config.decay_steps)
-        cosine = 0.5 * (1 + np.cos(np.pi * done))
-        return float(config.learning_rate * (config.final_rate + (1 - config.final_rate) * cosine))
+        return config.learning_rate * rate_share(
+            self._steps - 1, config.decay_steps, config.final_rate
+        )
 
     def state(self) -> State:
         """Everything a checkpoint needs, as named arrays."""

@@ -14,6 +14,7 @@ from towers.dssm import DSSM, DSSMConfig, SideCodes
 from towers.errors import ConfigError, FeatureError, StateError
 from towers.features import Floats
 from towers.loss import NegativeSampler, gather_positives, softmax_losses
+from towers.projection import rate_share
 from towers.stopping import mean_recall
 
 # What torch.load raises on bytes that are cut short, altered or no archive at all.
@@ -27,7 +28,8 @@ class TrainerConfig:
     Args:
         model: shape of the towers.
         learning_rate: of AdamW at the first step.
-        decay_steps: exchange steps over which the rate falls along a half cosine.
+        decay_steps: exchange steps over which the rate falls along a half cosine; at 0 it does
+            not fall, but a run puts in the number of its training steps.
         final_rate: share of `learning_rate` that is left in the end.
         weight_decay: decoupled decay of the towers; the prior has none.
         negatives: songs a step is contrasted with on average; all if at least the catalogue.
@@ -41,7 +43,7 @@ class TrainerConfig:
 
     model: DSSMConfig = field(default_factory=DSSMConfig)
     learning_rate: float = 0.01
-    decay_steps: int = 40
+    decay_steps: int = 0
     final_rate: float = 0.05
     weight_decay: float = 0.05
     negatives: int = 4096
@@ -54,8 +56,8 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or self.gradient_scale <= 0:
             raise ConfigError("learning_rate and gradient_scale must be above 0")
-        if min(self.decay_steps, self.local_passes, self.negatives) < 1:
-            raise ConfigError("decay_steps, local_passes and negatives must be at least 1")
+        if min(self.decay_steps + 1, self.local_passes, self.negatives) < 1:
+            raise ConfigError("local_passes and negatives must be at least 1, decay_steps 0")
         if not (0 <= self.dropout < 1 and 0 <= self.absent_rate < 1):
             raise ConfigError("dropout and absent_rate must be in [0, 1)")
         if not 0 <= self.final_rate <= 1 or self.weight_decay < 0:
@@ -203,10 +205,9 @@ class ItemTrainer:
 
     def _set_rate(self) -> None:
         config = self._config
-        cosine = 0.5 * (1 + np.cos(np.pi * min(1.0, self._steps / config.decay_steps)))
-        share = config.final_rate + (1 - config.final_rate) * cosine
+        share = rate_share(self._steps, config.decay_steps, config.final_rate)
         for group in self._optimiser.param_groups:
-            group["lr"] = float(config.learning_rate * share)
+            group["lr"] = config.learning_rate * share
         self._steps += 1
 
     def _remember(self, slots: npt.NDArray[np.int64], summed: Floats) -> None:

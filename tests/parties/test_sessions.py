@@ -75,6 +75,8 @@ def local_partner(config: RunConfig, world: World, name: str, slots: Ids) -> Loc
 
 
 def train_in_one_process(config: RunConfig, world: World) -> tuple[Floats, Floats, History]:
+    plan = BatchPlan(config, len(world.item.users))
+    config = plan.paced
     rng = np.random.default_rng(party_seed(config, ITEM))
     slots = rng.permutation(len(world.item.users)).astype(np.int64)
     side = side_codes(world.item.own, world.item.songs, config)
@@ -84,7 +86,7 @@ def train_in_one_process(config: RunConfig, world: World) -> tuple[Floats, Float
     history = train_pooled(
         trainer,
         sides,
-        BatchPlan(config, len(slots)).schedule,
+        plan.schedule,
         epochs=config.training.epochs,
         stopping=config.training.stopping,
     )

@@ -133,7 +133,7 @@ def test_a_raw_partner_cannot_learn_from_a_batch_it_has_not_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"learning_rate": 0}, {"decay_steps": 0}, {"weight_decay": -1}, {"dropout": 1}]
+    "wrong", [{"learning_rate": 0}, {"decay_steps": -1}, {"weight_decay": -1}, {"dropout": 1}]
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

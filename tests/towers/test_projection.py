@@ -100,7 +100,7 @@ def test_a_fixed_projection_keeps_lengths_on_average() -> None:
     "wrong",
     [
         {"learning_rate": 0},
-        {"decay_steps": 0},
+        {"decay_steps": -1},
         {"final_rate": 2},
         {"betas": (1, 0.9)},
         {"weight_decay": -1},

@@ -201,7 +201,7 @@ def test_unusable_labels_are_refused(labels: sp.csr_array) -> None:
     [
         {"learning_rate": 0},
         {"gradient_scale": 0},
-        {"decay_steps": 0},
+        {"decay_steps": -1},
         {"local_passes": 0},
         {"negatives": 0},
         {"dropout": 1},
