@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
 import typer
 
 from simulations.cli import bench, data, report, simulate
+from simulations.cli.complaints import complain, say, sentence
 from simulations.cli.program import COMMANDS, PROGRAM, run
+from simulations.errors import SimulationError
 
 APPS = {"simulate": simulate.app, "report": report.app, "data": data.app, "bench": bench.app}
 
@@ -76,3 +81,40 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_anywhere_else_is_one_word_and_130(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    # A person's Ctrl-C, at a moment that no signal could hit reliably.
+    monkeypatch.setattr(import_module("simulations.cli.data"), "generate", interrupted)
+    assert run(["data", "make-world", str(tmp_path / "world")]) == 130
+    assert capfd.readouterr().err.strip() == "interrupted"
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError(13, "Permission denied", "/x/y"), "/x/y: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("the pipe is closed"), "the pipe is closed"),
+        (MemoryError(), "out of memory"),
+        (MemoryError("Unable to allocate 3 GiB"), "out of memory: Unable to allocate 3 GiB"),
+        (SimulationError(), "SimulationError"),
+    ],
+)
+def test_an_error_is_said_for_people(error: Exception, says: str) -> None:
+    assert sentence(error) == says
+
+
+def test_a_long_path_is_never_broken(capfd: pytest.CaptureFixture[str]) -> None:
+    path = "/data/" + "long/" * 60 + "[bold]name"
+    complain(SimulationError(f"{path} is not there"))
+    say(path)
+    out, err = capfd.readouterr()
+    assert out == f"{path}\n"
+    assert err == f"error: {path} is not there\n"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.simulations.cli.conftest import Ended
 from tests.simulations.cli.program import (
+    DEADLINE_S,
     QUICK,
     end,
     fedrecall,
@@ -31,10 +32,12 @@ def running(*arguments: str | Path) -> Iterator["subprocess.Popen[str]"]:
         with process:
             yield process
     finally:
-        left = workers_of(process)
-        if left:
+        try:
+            # What tracks resources, and a worker still loading, end a moment after the program.
+            wait_until(lambda: not workers_of(process), seconds=60)
+        except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
-        assert not left, "a process outlived the program"
+            raise
 
 
 def way_on(folder: Path) -> str:
@@ -50,7 +53,6 @@ def test_ctrl_c_while_workers_start_is_one_line_and_leaves_nobody(
         said = end(process, signal.SIGINT, group=True)
         assert process.returncode == 130
         assert said == f"interrupted; {way_on(folder)}"
-        assert process.stdout is not None
 
 
 def test_an_interrupted_and_then_killed_run_ends_with_the_recall_of_an_undisturbed_one(
@@ -83,7 +85,7 @@ def test_a_killed_worker_is_named_and_no_end_of_the_program_leaves_workers(
     with running("simulate", "--data", tiny, "--out", folder, *QUICK) as process:
         wait_until(lambda: len(task_workers(process)) > 1)
         os.kill(task_workers(process)[0], signal.SIGKILL)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=DEADLINE_S)[1]
         assert process.returncode == 1
         assert said.startswith("error: ")
         assert said.count("\n") == 1
@@ -102,4 +104,3 @@ def test_a_killed_worker_is_named_and_no_end_of_the_program_leaves_workers(
         # Only the program itself: its workers must notice on their own.
         process.kill()
         process.wait()
-        wait_until(lambda: not workers_of(process), seconds=20)

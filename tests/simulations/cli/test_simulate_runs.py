@@ -83,13 +83,14 @@ def test_the_same_seed_gives_the_same_recall(
 
 
 def test_a_finished_run_taken_up_again_only_writes_its_report_anew(
-    strict: Ended, tmp_path: Path
+    strict: Ended, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(strict.folder, tmp_path / "run")
     (folder / "report.json").unlink()
-    done = fedrecall("simulate", "--resume", folder, "--json")
-    assert done.returncode == 0
-    assert json.loads(done.stdout) == strict.report
+    assert program(["simulate", "--resume", str(folder)]) == 0
+    assert (folder / "report.json").read_text() == (strict.folder / "report.json").read_text()
+    said = capfd.readouterr().out
+    assert said.replace(str(folder), str(strict.folder)) == strict.process.stdout
 
 
 @pytest.mark.parametrize(
@@ -129,20 +130,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_once_there_is_room(
-    small_disk: Path, tiny: Path, strict: Ended
+    small_disk: Path, tiny: Path, strict: Ended, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = small_disk / "run"
-    failed = fedrecall("simulate", "--data", tiny, "--out", folder, *QUICK)
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("error: ")
-    assert failed.stderr.count("\n") == 1
-    assert "No space left on device" in failed.stderr
-    assert str(folder) in failed.stderr
-    assert f"fedrecall simulate --resume {folder}" in failed.stderr
+    assert program(["simulate", "--data", str(tiny), "--out", str(folder), *QUICK]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "No space left on device" in err
+    assert str(folder) in err
+    assert f"fedrecall simulate --resume {folder}" in err
+    assert "stopped: " in (folder / "log.txt").read_text()
     (small_disk / "ballast").unlink()
-    resumed = fedrecall("simulate", "--resume", folder, "--json")
-    assert (resumed.returncode, resumed.stderr) == (0, "")
-    assert recall(json.loads(resumed.stdout)) == recall(strict.report)
+    assert program(["simulate", "--resume", str(folder), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert recall(json.loads(out)) == recall(strict.report)
 
 
 def test_a_disk_too_full_to_begin_leaves_no_folder(
