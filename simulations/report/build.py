@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 BASE = "popularity"
 FEDERATED = "federated"
+OWN = "own"
+CONTROL = "shuffled"
 CUTOFF = 50
 MAIN_METRIC = f"recall@{CUTOFF}"
 SUPPRESSED = "not shown: too few users here, or in a cohort that could be worked out from it"
@@ -118,6 +120,8 @@ def _comparisons(study: Study) -> Json:
     names, metrics = study.pooled.systems, study.pooled.metrics
     pairs = [(name, BASE) for name in names if name != BASE]
     pairs += [(FEDERATED, name) for name in names if name not in {BASE, FEDERATED}]
+    # The control keeps the platform's own features: only what it adds to them is suspicious.
+    pairs += [(CONTROL, OWN)] if {CONTROL, OWN} <= set(names) else []
     retained = {metric: study.retained(metric) for metric in metrics if _has_ceiling(names)}
     return {
         "systems": {n: {m: asdict(study.mean(n, m)) for m in metrics} for n in names},
@@ -133,7 +137,7 @@ def _comparisons(study: Study) -> Json:
 
 
 def _has_ceiling(names: tuple[str, ...]) -> bool:
-    return {"own", "central"} <= set(names)
+    return {OWN, "central"} <= set(names)
 
 
 def _lift(study: Study, name: str, base: str, metric: str) -> Json:

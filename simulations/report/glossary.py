@@ -66,8 +66,9 @@ GLOSSARY: tuple[Term, ...] = (
     Term(
         word="Users mixed up",
         means="The same training with every partner's features given to the wrong people.",
-        read="It must do no better than the popularity list. If it does, something leaks and no "
-        "other number on this page can be trusted.",
+        read="It must do no better than the popularity list, or than the platform's own features "
+        "where these help. If it does, something leaks and no other number on this page can be "
+        "trusted.",
         limits="Passing it does not prove that everything else is right.",
     ),
     Term(

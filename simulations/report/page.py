@@ -167,12 +167,16 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
 
 
 def _warnings(report: Json, metric: str) -> tuple[str, ...]:
-    control = report["lift"].get("shuffled_vs_popularity", {}).get(metric)
-    if control is None or control["absolute"]["low"] <= 0:
+    """The control may do as well as the platform alone, whose own features it keeps."""
+    bases = ("popularity", "own")
+    lifts = [report["lift"].get(f"shuffled_vs_{base}", {}).get(metric) for base in bases]
+    found = [lift for lift in lifts if lift is not None]
+    if not found or any(lift["absolute"]["low"] <= 0 for lift in found):
         return ()
     return (
         "The control shows a lift: with users mixed up the system still beats the popularity "
-        "list. Something tells training about the cold users; do not use these figures.",
+        "list and the platform\u2019s own features. Something tells training about the cold "
+        "users; do not use these figures.",
     )
 
 

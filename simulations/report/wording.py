@@ -26,7 +26,7 @@ _MEANINGS = {
     "own": "only what the platform itself knows of the user",
     "federated": "all partners together",
     "central": "the ceiling: what one company holding everything would reach",
-    "shuffled": "the control: features go to the wrong people, so no lift may remain",
+    "shuffled": "the control: partners\u2019 features go to the wrong people and may add nothing",
 }
 _PARTNER = "partner:"
 

@@ -65,11 +65,13 @@ def test_no_lift_is_said_to_be_none() -> None:
     assert "no lift" in report["retained_lift_intervals"]["recall@50"]["reason"]
 
 
-def test_every_system_is_compared_with_popularity_and_with_federated(report: Json) -> None:
+def test_systems_are_compared_with_popularity_and_federated_and_the_control_with_own(
+    report: Json,
+) -> None:
     others = FACTORS.keys() - {"popularity", "federated"}
     assert report["lift"].keys() == {
         f"{name}_vs_popularity" for name in FACTORS if name != "popularity"
-    } | {f"federated_vs_{name}" for name in others}
+    } | {f"federated_vs_{name}" for name in others} | {"shuffled_vs_own"}
 
 
 def test_epsilon_is_null_for_every_partner_and_never_a_number(report: Json) -> None:

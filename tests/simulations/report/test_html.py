@@ -185,6 +185,21 @@ def test_a_control_that_shows_a_lift_is_warned_of() -> None:
     assert "do not use these figures" not in page_of(run)
 
 
+def test_a_control_that_only_keeps_the_lift_of_own_features_is_not_warned_of() -> None:
+    run = made_run(splits=1)
+    split = run.splits[0]
+    scores = {system.name: system.per_user for system in split.result.systems}
+    own = scores["partner:social"]
+    systems = tuple(
+        replace(s, per_user=own if s.name in {"own", "shuffled"} else s.per_user)
+        for s in split.result.systems
+    )
+    result = replace(split.result, systems=systems)
+    report = build_report(replace(run, splits=(replace(split, result=result),)))
+    assert report["lift"]["shuffled_vs_popularity"]["recall@50"]["absolute"]["low"] > 0
+    assert "do not use these figures" not in render_html(report)
+
+
 def test_a_worse_system_is_said_to_find_fewer() -> None:
     page = page_of(made_run(-0.5, splits=1))
     assert "% fewer of the artists" in page.replace("\u00a0", " ")
