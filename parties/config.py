@@ -59,7 +59,7 @@ class ExchangeConfig:
     """
 
     scheme: Scheme = Scheme.BFV
-    clip: float = 8.0
+    clip: float = 4.0
     bits: int = 16
     rounding: Rounding = Rounding.NEAREST
     gradient_clip: float = 1.0
