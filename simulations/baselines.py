@@ -1,7 +1,8 @@
 """What a federation is measured against, trained in one process with nothing hidden.
 
 They use the run's own mathematics, schedule and splits, so a difference to the federated system
-is a difference in what a system knows, not in how it was trained.
+is a difference in what a system knows, not in how it was trained. Only the ceiling is trained in
+another way, whatever the profile: end to end, on raw features too, and for longer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,14 @@ from simulations.federation import party_seed
 from towers.central import CentralConfig, central_sides
 from towers.encoders import fit_encoder
 from towers.features import Features, Floats
-from towers.pooled import EpochReport, LocalPartner, UserSide, pooled_queries, train_pooled
+from towers.pooled import (
+    EpochReport,
+    FixedPartner,
+    LocalPartner,
+    UserSide,
+    pooled_queries,
+    train_pooled,
+)
 from towers.training import ItemTrainer
 
 Ids = npt.NDArray[np.int64]
@@ -127,8 +135,8 @@ class Pool:
             seed=derive_seed(config.seed, "central"),
         )
 
-    def side(self, name: str, *, shuffle: bool = False) -> LocalPartner:
-        """A partner's encoder output and projection, started as in the federated run."""
+    def side(self, name: str, *, shuffle: bool = False) -> UserSide:
+        """A partner's encoder output and projection, as in the federated run."""
         seed = party_seed(self._config, name)
         phi = fit_encoder(self._partners[name].features, self._config.encoder, seed=seed)
         if shuffle:
@@ -136,6 +144,8 @@ class Pool:
         by_slot = np.zeros((len(self._item.users), phi.shape[1]), np.float32)
         rows, slots = self.shared(name)
         by_slot[slots] = phi[rows]
+        if not self._config.profile.trains_partners:
+            return FixedPartner(by_slot, self._config.dim, seed=seed)
         return LocalPartner(by_slot, self._config.dim, self._config.projection, seed=seed)
 
     def shared(self, name: str) -> tuple[Ids, Ids]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from towers.features import Floats
-from towers.projection import Projection, ProjectionConfig
+from towers.projection import FixedProjection, Projection, ProjectionConfig
 from towers.schedule import BatchSchedule
 from towers.stopping import EarlyStopping, StoppingConfig
 from towers.training import ItemTrainer
@@ -67,6 +67,30 @@ class LocalPartner:
     def restore(self) -> None:
         """Go back to the remembered weights."""
         self.projection.load(self._best)
+
+
+class FixedPartner:
+    """A partner whose projection never learns, as in a run without a backward pass."""
+
+    def __init__(self, phi: Floats, dim: int, *, seed: int) -> None:
+        self._embedded = FixedProjection((phi.shape[1], dim), seed=seed).forward(phi)
+
+    def forward(self, slots: Slots) -> Floats:
+        """Project a batch."""
+        return np.asarray(self._embedded[slots], np.float32)
+
+    def backward(self, slots: Slots, gradient: Floats) -> None:
+        """Learn nothing."""
+
+    def embed(self, slots: Slots) -> Floats:
+        """Project for serving; the same as `forward`."""
+        return self.forward(slots)
+
+    def keep(self) -> None:
+        """There is nothing to remember."""
+
+    def restore(self) -> None:
+        """There is nothing to go back to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,22 @@ def test_plain_over_the_hub_equals_the_pool_in_one_process(
     np.testing.assert_allclose(outcome.item.items, pooled.items, rtol=1e-3, atol=1e-4)
 
 
+def test_under_frozen_the_pool_keeps_partners_fixed_as_the_federation_does(
+    listening: Listening, plain: RunConfig
+) -> None:
+    frozen = replace(override(plain, "training.epochs", 1), profile=Profile.FROZEN)
+    item = listening.item_data(np.array([0, 1, 2]))
+    scenario = Scenario(config=frozen, item=item, partners=listening.partners, job=bytes(16))
+    outcome = run_federation(scenario)
+    pooled = Pool(frozen, item, listening.partners).federated()
+    # What is left between the two is the fixed-point grid of the encrypted sums.
+    for found, wanted in (
+        (outcome.item.queries, pooled.queries),
+        (outcome.item.items, pooled.items),
+    ):
+        assert np.linalg.norm(found - wanted) < 0.01 * np.linalg.norm(wanted)
+
+
 def test_time_is_booked_to_the_stage_it_was_spent_in() -> None:
     seen: list[Progress] = []
     clock = Clock(seen.append)
