@@ -54,21 +54,30 @@ class BatchPlan:
         """Training steps an epoch."""
         return self.schedule.steps
 
-    def refuse_few(self, partner: str, shared: int, *, width: int) -> None:
-        """Check that a batch holds enough of a partner's users for a sum without noise.
+    def fewest(self, slots: Groups) -> int:
+        """How many of these slots are in the training batch that holds fewest of them."""
+        by_group = np.bincount(slots // self.schedule.group_rows, minlength=self.schedule.groups)
+        return min(
+            int(by_group[groups].sum())
+            for number in range(self._epochs)
+            for groups in self.epoch(number)
+        )
+
+    def refuse_few(self, partner: str, shared: Groups, *, width: int) -> None:
+        """Check that every batch holds enough of a partner's users for a sum without noise.
 
         Args:
             partner: its name.
-            shared: users it shares; the others' rows are zero and hide nobody.
+            shared: slots of users it shares; the others' rows are zero and hide nobody.
             width: columns of the sum it gets back.
 
         Raises:
-            SmallBatchError: fewer than 8 users a column, on average over the batches.
+            SmallBatchError: a batch of the run holds fewer than 8 users a column.
         """
-        expected, needed = shared // self.steps, USERS_PER_COLUMN * width
-        if expected < needed:
+        fewest, needed = self.fewest(shared), USERS_PER_COLUMN * width
+        if fewest < needed:
             raise SmallBatchError(
-                f"{partner} has about {expected} users a batch; {width} columns without noise "
+                f"{partner} has only {fewest} users in a batch; {width} columns without noise "
                 f"need {needed}, or single gradients could be recovered from the sum. Take more "
                 "exchange.batch_groups, a lower encoder.width, or profile frozen"
             )

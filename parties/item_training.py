@@ -112,7 +112,8 @@ class ItemTraining:
         self._plan = BatchPlan(config, len(data.users))
         if wants_gradient_key(config):
             for name, users in alignment.shared.items():
-                self._plan.refuse_few(name, len(users), width=config.encoder.width)
+                slots = alignment.slot_of_user[users]
+                self._plan.refuse_few(name, slots, width=config.encoder.width)
         side = side_codes(data.own, data.songs, config)
         labels = slot_labels(data.listening, alignment.slot_of_user, side, config)
         self._trainer = ItemTrainer(

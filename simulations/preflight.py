@@ -1,6 +1,5 @@
 """What can be told before any work: settings that this data cannot be run with."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +10,7 @@ from federation.crypto.gradient_config import USERS_PER_COLUMN
 from federation.errors import NoSharedUserError, SmallBatchError
 from federation.protocol.profile import Profile
 from parties.batches import BatchPlan
-from parties.ciphers import GROUP_ROWS, check_ciphers
+from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import RunConfig
 from simulations.baselines import slots_of_users
@@ -43,20 +42,14 @@ def check_runnable(plan: Plan, listening: Listening) -> None:
             )
     if config.profile is Profile.STRICT:
         for name, knows in zip(partners, known.T, strict=True):
-            _check_batches(config, name, min(_batch_users(plan, knows)))
+            runs = [replace(config, seed=seed) for seed in plan.seeds]
+            _check_batches(config, name, min(_fewest_users(run, knows) for run in runs))
 
 
-def _batch_users(plan: Plan, known: npt.NDArray[np.bool_]) -> Iterator[int]:
-    """How many of its users a partner has in each batch of a run, as the seeds will draw them."""
-    for seed in plan.seeds:
-        config = replace(plan.config.run, seed=seed)
-        batches = BatchPlan(config, len(known))
-        by_slot = np.zeros(batches.padded_slots, np.int64)
-        by_slot[slots_of_users(config, len(known))] = known
-        by_group = by_slot.reshape(-1, GROUP_ROWS).sum(axis=1)
-        for epoch in range(config.training.epochs):
-            for groups in batches.epoch(epoch):
-                yield int(by_group[groups].sum())
+def _fewest_users(config: RunConfig, known: npt.NDArray[np.bool_]) -> int:
+    """Users a partner has in the batch that holds fewest of them, as the seed will draw it."""
+    slots = slots_of_users(config, len(known))
+    return BatchPlan(config, len(known)).fewest(slots[known])
 
 
 def _check_batches(config: RunConfig, name: str, users: int) -> None:

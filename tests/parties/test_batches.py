@@ -93,15 +93,34 @@ def test_a_batch_needs_eight_users_of_the_partner_a_column(
     shared: int, width: int, enough: bool
 ) -> None:
     plan = plan_of(100)
+    slots = np.arange(shared)
     if enough:
-        plan.refuse_few("forum", shared, width=width)
+        plan.refuse_few("forum", slots, width=width)
     else:
-        with pytest.raises(SmallBatchError, match=r"forum has about 63 users.*need 64.*frozen"):
-            plan.refuse_few("forum", shared, width=width)
+        with pytest.raises(SmallBatchError, match=r"forum has only 63 users.*need 64.*frozen"):
+            plan.refuse_few("forum", slots, width=width)
 
 
 def test_users_are_counted_a_batch_and_not_a_run() -> None:
     plan = plan_of(1024, batch_groups=2)  # 4 batches
-    with pytest.raises(SmallBatchError, match="about 100 users"):
-        plan.refuse_few("forum", 400, width=16)
-    plan_of(1024, batch_groups=8).refuse_few("forum", 400, width=16)
+    slots = np.arange(0, 1000, 2)
+    with pytest.raises(SmallBatchError, match="only 116 users"):
+        plan.refuse_few("forum", slots, width=16)
+    plan_of(1024, batch_groups=8).refuse_few("forum", slots, width=16)
+
+
+def test_the_smallest_batch_counts_and_not_the_average() -> None:
+    plan = plan_of(128 + 20, batch_groups=1)  # one batch of 128 users, one of 20
+    with pytest.raises(SmallBatchError, match="only 20 users"):
+        plan.refuse_few("forum", np.arange(148), width=4)
+
+
+@settings(deadline=None)
+@given(**SIZES, epochs=st.integers(1, 3), seed=st.integers(0, 9))
+def test_the_fewest_users_of_a_batch_are_those_counted_one_by_one(
+    slots: int, batch_groups: int, epochs: int, seed: int
+) -> None:
+    plan = plan_of(slots, batch_groups=batch_groups, epochs=epochs, seed=seed)
+    known = np.flatnonzero(np.random.default_rng(seed).random(slots) < 0.3)
+    batches = [plan.rows(groups) for epoch in range(epochs) for groups in plan.epoch(epoch)]
+    assert plan.fewest(known) == min(int(np.isin(rows, known).sum()) for rows in batches)

@@ -225,7 +225,7 @@ def test_a_partner_with_too_few_users_a_batch_is_refused_under_strict_only() -> 
     strict = run_parties(Table(config=tiny(Profile.STRICT), partners=("forum", "social")), world)
     error = strict.errors[ITEM]
     assert isinstance(error, SmallBatchError)
-    assert "forum has about 48 users a batch" in str(error)
+    assert "forum has only 48 users in a batch" in str(error)
     assert all(
         "SmallBatchError" in str(strict.errors[n]) for n in (COORDINATOR, "forum", "social")
     )
