@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from simulations.report.bars import Bar, amount_bars, cohort_bars, system_bars
 from simulations.report.charts import learning_charts, recall_chart, recall_cutoffs
@@ -22,6 +22,9 @@ from simulations.report.wording import (
 )
 
 Json = Mapping[str, Any]
+
+# What a run of the federation alone takes; the other stages read data, compare and judge.
+FEDERATION_STAGES: Final = ("alignment", "training", "serving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ class Page:
     protection: tuple[tuple[str, str], ...]
     configuration: Table
     splits: Table
+    split_count: str
     command: str
     notes: tuple[str, ...]
     glossary: tuple[Term, ...]
@@ -123,6 +127,7 @@ def lay_out(report: Json) -> Page:
         protection=_protection(report),
         configuration=_configuration(report),
         splits=_splits(report, metric),
+        split_count=_split_count(report),
         command=report["command"],
         notes=tuple(report["notes"]),
         glossary=GLOSSARY,
@@ -131,7 +136,6 @@ def lay_out(report: Json) -> Page:
 
 
 def _facts(report: Json) -> tuple[str, ...]:
-    splits = len(report["seeds"])
     return (
         report["data"],
         f"profile {report['profile']}",
@@ -139,8 +143,13 @@ def _facts(report: Json) -> tuple[str, ...]:
         f"{count(report['users']['cold'])} without",
         f"{count(report['items'])} {report['item_noun']}",
         f"partners: {', '.join(report['partners'])}",
-        f"{splits} split{'s' if splits > 1 else ''}",
+        _split_count(report),
     )
+
+
+def _split_count(report: Json) -> str:
+    splits = len(report["seeds"])
+    return f"{splits} splits" if splits > 1 else "1 split"
 
 
 def _banners(report: Json) -> tuple[tuple[str, str], ...]:
@@ -189,7 +198,7 @@ def _figure(report: Json, lift: Json) -> str:
 def _tiles(report: Json, metric: str) -> tuple[Tile, ...]:
     cutoff = metric.partition("@")[2]
     mine, base = (report["systems"][name][metric] for name in ("federated", "popularity"))
-    cost = report["cost"]
+    cost, splits = report["cost"], len(report["seeds"])
     return (
         Tile(
             label=f"Recall in the first {cutoff}",
@@ -198,16 +207,23 @@ def _tiles(report: Json, metric: str) -> tuple[Tile, ...]:
         ),
         _retained_tile(report, metric),
         Tile(
-            label="Time",
-            value=duration(sum(cost["seconds"].values())),
-            note=f"CPU {duration(cost['cpu_seconds'])}, memory {size(cost['peak_memory_bytes'])}",
+            label="Time of one federation",
+            value=duration(sum(cost["seconds"].get(s, 0.0) for s in FEDERATION_STAGES) / splits),
+            note="all parties on one machine; comparisons included: CPU "
+            f"{duration(_each(cost['cpu_seconds'], splits))}, memory "
+            f"{size(cost['peak_memory_bytes'])} a process",
         ),
         Tile(
-            label="Sent between parties",
-            value=size(sum(cost["bytes"].values())),
-            note=f"{number(cost['bytes_per_value'])} bytes a value, forward",
+            label="Sent in one federation",
+            value=size(sum(cost["bytes"].values()) / splits),
+            note=f"between all parties; a partner sends {number(cost['bytes_per_value'])} bytes "
+            "for each number of its embeddings",
         ),
     )
+
+
+def _each(total: float | None, splits: int) -> float | None:
+    return None if total is None else total / splits
 
 
 def _retained_tile(report: Json, metric: str) -> Tile:

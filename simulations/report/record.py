@@ -16,7 +16,7 @@ class EpochRecord:
     Args:
         epoch: counted from 1.
         loss: mean training loss.
-        validation_recall: on held-out plays of warm users, in 0 … 1; None when not measured.
+        validation_recall: on warm users held out of training, in 0 … 1; None when not measured.
         seconds: since training began.
     """
 
@@ -44,10 +44,11 @@ class CostRecord:
     """What the run cost, over all splits.
 
     Args:
-        seconds: stage (data, alignment, training, evaluation …) to wall-clock seconds.
+        seconds: stage (data, alignment, training, evaluation …) to wall-clock seconds, added up
+            over processes that run side by side.
         bytes_sent: party to phase (alignment, forward, backward, control) to bytes it sent.
-        cpu_seconds: of all processes of the run; None when not measured.
-        peak_memory_bytes: highest resident memory; None when not measured.
+        cpu_seconds: of all tasks of the run; None when not measured.
+        peak_memory_bytes: highest resident memory of one process; None when not measured.
         bytes_per_value: bytes sent for one number of a partner's embedding, forward.
     """
 

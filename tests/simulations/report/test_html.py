@@ -200,6 +200,25 @@ def test_a_control_that_only_keeps_the_lift_of_own_features_is_not_warned_of() -
     assert "do not use these figures" not in render_html(report)
 
 
+def test_the_cost_of_one_federation_leaves_out_other_splits_and_comparisons() -> None:
+    run = made_run(splits=2)
+    cost = replace(
+        run.cost,
+        seconds={
+            "data": 7.0,
+            "alignment": 4.0,
+            "training": 90.0,
+            "serving": 6.0,
+            "baselines": 50.0,
+        },
+        bytes_sent={"social": {"forward": 3_000_000}, "item": {"backward": 5_000_000}},
+    )
+    text = read(page_of(replace(run, cost=cost))).text.replace("\u00a0", " ")
+    assert "Time of one federation50.0 s" in text
+    assert "Sent in one federation4.00 MB" in text
+    assert "added up over 2 splits" in text
+
+
 def test_a_worse_system_is_said_to_find_fewer() -> None:
     page = page_of(made_run(-0.5, splits=1))
     assert "% fewer of the artists" in page.replace("\u00a0", " ")
