@@ -180,8 +180,8 @@ def test_plain_over_the_hub_equals_the_pool_in_one_process(
     scenario = Scenario(config=plain, item=item, partners=listening.partners, job=bytes(16))
     outcome = run_federation(scenario)
     pooled = Pool(plain, item, listening.partners).federated()
-    np.testing.assert_allclose(outcome.item.queries, pooled.queries, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(outcome.item.items, pooled.items, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(outcome.item.queries, pooled.queries, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outcome.item.items, pooled.items, rtol=1e-5, atol=1e-6)
 
 
 def test_under_frozen_the_pool_keeps_partners_fixed_as_the_federation_does(

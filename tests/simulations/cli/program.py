@@ -77,6 +77,13 @@ def task_workers(process: "subprocess.Popen[str]") -> list[int]:
     return [pid for pid, command in workers_of(process).items() if "spawn_main" in command]
 
 
+def is_deaf_to_interrupts(pid: int) -> bool:
+    """Whether a process has blocked SIGINT."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    blocked = next(line for line in status.splitlines() if line.startswith("SigBlk:"))
+    return bool(int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
 def end(process: "subprocess.Popen[str]", number: signal.Signals, *, group: bool) -> str:
     """Send a signal, wait for the end, and return what was said on stderr."""
     if group:

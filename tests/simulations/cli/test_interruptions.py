@@ -15,6 +15,7 @@ from tests.simulations.cli.program import (
     QUICK,
     end,
     fedrecall,
+    is_deaf_to_interrupts,
     start,
     task_workers,
     wait_until,
@@ -50,6 +51,8 @@ def test_ctrl_c_while_workers_start_is_one_line_and_leaves_nobody(
     folder = tmp_path / "run"
     with running("simulate", "--data", tiny, "--out", folder, *QUICK) as process:
         wait_until(lambda: len(task_workers(process)) > 1)
+        # From their first instruction: a traceback of theirs would bury the one line.
+        assert all(map(is_deaf_to_interrupts, task_workers(process)))
         said = end(process, signal.SIGINT, group=True)
         assert process.returncode == 130
         assert said == f"interrupted; {way_on(folder)}"
