@@ -25,9 +25,15 @@ class Talk:
         return self._conversation.phase
 
     def say(self, message: Message) -> None:
-        """Send a message; raises OutOfTurnError, and sends nothing, when it is not its turn."""
-        self._conversation.advance(message)
+        """Send a message.
+
+        Raises:
+            OutOfTurnError: it is not its turn; nothing is sent.
+            FederationError: the link refuses it; the conversation stands where it stood.
+        """
+        self._conversation.check(message)
         self._link.post(self._peer, message)
+        self._conversation.advance(message)
 
     def hear_either(self, one: type[Expected], other: type[Other]) -> Expected | Other:
         """Wait for a message of one of two kinds; raises as `hear` does."""

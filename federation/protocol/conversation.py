@@ -137,13 +137,20 @@ class Conversation:
         Raises:
             OutOfTurnError: the phase or the step does not allow it; nothing has changed.
         """
+        self._phase, self._step = self._after(message)
+
+    def check(self, message: Message) -> None:
+        """Raise what `advance` would, and change nothing: for a message not sent yet."""
+        self._after(message)
+
+    def _after(self, message: Message) -> tuple[Phase, int]:
         phase = advance(self._profile, self._phase, message)
         match message:
             case SealedGradients(step=step) | ClearGradients(step=step):
                 if step <= self._step:
                     raise OutOfTurnError(f"step {step} was answered before; now {self._step}")
-                self._step = step
+                return phase, step
             case MaskedProducts(step=step) | ProductSums(step=step):
                 if step != self._step:
                     raise OutOfTurnError(f"step {step} is not the open one, {self._step}")
-        self._phase = phase
+        return phase, self._step

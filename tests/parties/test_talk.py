@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from federation.errors import OutOfTurnError
+from federation.errors import OutOfTurnError, UnknownPeerError
 from federation.exchange.link import Link
 from federation.protocol.conversation import Phase
 from federation.protocol.messages import Goodbye, Holdings, ItemPoints, ResumeFrom, StartAfresh
@@ -50,6 +50,14 @@ def test_what_is_not_one_s_turn_is_not_sent() -> None:
         talk.say(Goodbye())
     assert talk.phase is Phase.GREETED
     assert table.links["forum"].traffic.frames_by_stage()["control"] == 0
+
+
+def test_what_cannot_be_sent_was_not_said() -> None:
+    table = Table(config=tiny(Profile.PLAIN), partners=("forum",))
+    talk = Talk(table.link("forum"), ITEM, Profile.PLAIN)  # not greeted: it has no keys yet
+    with pytest.raises(UnknownPeerError, match="no keys with item"):
+        talk.say(HOLDINGS)
+    assert talk.phase is Phase.GREETED
 
 
 def test_either_of_two_kinds_may_be_heard() -> None:

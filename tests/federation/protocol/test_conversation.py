@@ -214,6 +214,16 @@ def test_products_of_another_step_are_refused(step: int) -> None:
     assert phase_of(conversation) is Phase.TRAINING
 
 
+def test_a_message_that_was_only_checked_was_not_said() -> None:
+    conversation = trained(Profile.STRICT)
+    conversation.check(SealedGradients(4, ()))
+    assert phase_of(conversation) is Phase.TRAINING
+
+    conversation.advance(SealedGradients(4, ()))
+    with pytest.raises(OutOfTurnError, match="step 5 is not the open one, 4"):
+        conversation.check(MaskedProducts(5, ()))
+
+
 def test_steps_stay_used_up_over_the_end_of_an_epoch() -> None:
     conversation = trained(Profile.PLAIN, ClearGradients(4, b""), EpochEnd(0, best=True))
 
