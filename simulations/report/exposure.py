@@ -24,7 +24,8 @@ _ALIGNMENT = Exposure(
 )
 _SUM = Exposure(
     phase="forward",
-    item_party="the sum of the partners' embeddings for each user, nothing finer",
+    item_party="the sum of the partners' embeddings for each user; of a user whom only one "
+    "partner knows, that is this partner's embedding",
     partner="nothing new: its own embeddings",
     coordinator="order and sizes; it adds ciphertexts it cannot read",
 )

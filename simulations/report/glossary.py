@@ -61,7 +61,8 @@ GLOSSARY: tuple[Term, ...] = (
         means="Of the gain that pooling all data in one place would bring over the platform's own "
         "features, the share that the federation keeps.",
         read="80 %: protection and splitting cost a fifth of the possible gain.",
-        limits="It is left out when pooling itself brings no clear gain.",
+        limits="It is left out when pooling itself brings no clear gain. Above 100 % the pooled "
+        "system was not the better model: it is one way to use all data, not the best one.",
     ),
     Term(
         word="Users mixed up",
@@ -70,6 +71,30 @@ GLOSSARY: tuple[Term, ...] = (
         "where these help. If it does, something leaks and no other number on this page can be "
         "trusted.",
         limits="Passing it does not prove that everything else is right.",
+    ),
+    Term(
+        word="Platform, partner, coordinator",
+        means="The platform (or item party) has the items and the listening and wants to "
+        "recommend. Each partner knows other things of the same people and keeps them. The "
+        "coordinator passes messages on and adds up what it cannot read.",
+        read="A partner \u201calone\u201d is the platform with that one partner.",
+        limits="Here all of them ran on one machine; companies would run one each.",
+    ),
+    Term(
+        word="Embedding, gradient",
+        means="An embedding is a row of numbers into which a party turns what it knows of a "
+        "person. A gradient says how those numbers should change for better recommendations.",
+        read="Partners send embeddings; what comes back to them, if anything, is a gradient.",
+        limits="Neither is harmless: what a person is like, and what they played, can be worked "
+        "out from them. That is why they are encrypted and added up.",
+    ),
+    Term(
+        word="Alignment, forward, backward, serving",
+        means="Alignment finds the people that the platform and a partner both know. Forward is "
+        "embeddings going to the platform, backward what returns to partners while training. "
+        "Serving is the last round, in which every person's embedding is made for use.",
+        read="Alignment is done once and serving at every refresh; training sends the most.",
+        limits="Bytes and times are those of this machine without a network between parties.",
     ),
     Term(
         word="Profile",

@@ -14,10 +14,14 @@ from simulations.report.wording import (
     change_range,
     count,
     duration,
+    family_label,
     number,
+    party_label,
+    phase_label,
     share,
     share_range,
     size,
+    stage_label,
     system_label,
 )
 
@@ -291,7 +295,7 @@ def _list_value(metric: str, value: float | None) -> str:
 def _cohorts(report: Json) -> tuple[Cohorts, ...]:
     return tuple(
         Cohorts(
-            family=family,
+            family=family_label(family),
             bars=cohort_bars(groups),
             hidden=tuple(name for name, group in groups.items() if group["users"] is None),
         )
@@ -332,12 +336,12 @@ def _curve_table(runs: list[Json]) -> Table:
 
 def _seconds(report: Json) -> tuple[Bar, ...]:
     stages = report["cost"]["seconds"].items()
-    return amount_bars([(name, amount, duration(amount)) for name, amount in stages])
+    return amount_bars([(stage_label(name), amount, duration(amount)) for name, amount in stages])
 
 
 def _bytes(report: Json) -> tuple[Bar, ...]:
     phases = report["cost"]["bytes"].items()
-    return amount_bars([(name, amount, size(amount)) for name, amount in phases])
+    return amount_bars([(phase_label(name), amount, size(amount)) for name, amount in phases])
 
 
 def _parties(report: Json) -> Table:
@@ -346,7 +350,7 @@ def _parties(report: Json) -> Table:
         caption="Bytes sent by each party",
         head=("Party", *phases, "all"),
         rows=tuple(
-            (party, *(size(sent.get(p, 0)) for p in phases), size(sum(sent.values())))
+            (party_label(party), *(size(sent.get(p, 0)) for p in phases), size(sum(sent.values())))
             for party, sent in report["cost"]["bytes_by_party"].items()
         ),
     )
@@ -355,7 +359,7 @@ def _parties(report: Json) -> Table:
 def _exposure(report: Json) -> Table:
     return Table(
         caption="Who learned what",
-        head=("Phase", "Item party", "Each partner", "Coordinator"),
+        head=("Phase", "Platform (item party)", "Each partner", "Coordinator"),
         rows=tuple(
             (row["phase"], row["item_party"], row["partner"], row["coordinator"])
             for row in report["privacy"]["exposure"]

@@ -29,6 +29,27 @@ _MEANINGS = {
     "shuffled": "the control: partners\u2019 features go to the wrong people and may add nothing",
 }
 _PARTNER = "partner:"
+_FAMILIES = {
+    "partners": "By the partners that know them",
+    "activity": "By how much they listen",
+    "entry point": "By where most of their plays begin",
+    "segment": "By what the platform\u2019s user table says",
+}
+_STAGES = {
+    "data": "reading data",
+    "alignment": "alignment: finding shared users",
+    "training": "training",
+    "serving": "serving: embedding every user",
+    "evaluation": "judging lists",
+    "baselines": "systems to compare with",
+}
+_PHASES = {
+    "alignment": "alignment: finding shared users",
+    "forward": "forward: embeddings to the platform",
+    "backward": "backward: corrections to partners",
+    "control": "control: keys and order",
+}
+_PARTIES = {"item": "platform (item party)"}
 
 
 def system_label(name: str) -> str:
@@ -48,6 +69,26 @@ def system_meaning(name: str) -> str:
     if name.startswith(_PARTNER):
         return "one partner and nobody else"
     return _MEANINGS.get(name, "")
+
+
+def family_label(name: str) -> str:
+    """How a family of cohorts is headed."""
+    return _FAMILIES.get(name, name)
+
+
+def stage_label(name: str) -> str:
+    """A stage of a run in plain words."""
+    return _STAGES.get(name, name)
+
+
+def phase_label(name: str) -> str:
+    """A phase of what crosses between parties in plain words."""
+    return _PHASES.get(name, name)
+
+
+def party_label(name: str) -> str:
+    """A party as the page calls it."""
+    return _PARTIES.get(name, name)
 
 
 def share(value: float | None) -> str:

@@ -4,16 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.exchange.traffic import Stage as Phase
+from parties.events import Stage
 from simulations.report.plots import HEIGHT, WIDTH, Axis, Series, nice_ticks, place_lines, spread
 from simulations.report.wording import (
     change,
     change_range,
     count,
     duration,
+    family_label,
     number,
+    party_label,
+    phase_label,
     share,
     share_range,
     size,
+    stage_label,
     system_label,
     system_meaning,
     system_short,
@@ -99,3 +105,10 @@ def test_equal_ratios_take_equal_room_on_a_logarithmic_axis() -> None:
 )
 def test_numbers_read_as_a_person_writes_them(said: str, expected: str) -> None:
     assert said.replace("\u00a0", " ").replace("\u202f", " ") == expected
+
+
+def test_every_stage_and_phase_of_a_run_is_said_in_plain_words() -> None:
+    assert all(stage_label(stage.value) != stage.value for stage in {*Stage} - {Stage.TRAINING})
+    assert all(phase_label(phase.value) != phase.value for phase in Phase)
+    assert party_label("item") != "item"
+    assert party_label("social") == family_label("social") == "social"
