@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -35,6 +35,7 @@ from federation.errors import (
     OutOfTurnError,
     PeerError,
     PeerLostError,
+    SettingError,
     TooLargeError,
     UnknownPeerError,
 )
@@ -129,12 +130,12 @@ class Link:
             TamperedError: a greeting was changed on its way; only a new session can help.
             PeerLostError: a party did not greet in time.
         """
-        if self._complete():
+        if not self._unconfirmed():
             return
         if self._ephemeral is None:
             self._introduce()
-        while not self._complete():
-            self._accept(self._next_frame())
+        while rest := self._unconfirmed():
+            self._accept(self._next_frame(rest))
         self._ephemeral = None
 
     def mask_key(self, peer: str) -> bytes:
@@ -142,15 +143,20 @@ class Link:
         return self._pair(peer).keys.mask
 
     def post(self, recipient: str, message: Message) -> None:
-        """Seal a message to one party and send it."""
+        """Seal a message to one party and send it.
+
+        Raises:
+            SettingError: it is longer than a frame may be; nothing is sent.
+            PeerLostError: the transport cannot take it.
+        """
         sealer = self._pair(recipient).sealer
         header = Frame(FrameKind.SEALED, self.name, recipient, sealer.next_counter, b"").header()
         body = encode_message(message)
         size = len(header) + len(body) + TAG_BYTES
         if size > self._config.limits.max_frame_bytes:
-            raise TooLargeError(
-                f"{type(message).__name__} needs a frame of {size} bytes; "
-                f"the limit is {self._config.limits.max_frame_bytes}"
+            raise SettingError(
+                f"{type(message).__name__} needs a frame of {size} bytes where "
+                f"{self._config.limits.max_frame_bytes} are allowed; raise exchange.max_frame_mib"
             )
         self._transport.send(header + sealer.seal(body, header))
         self.traffic.count(message, size)
@@ -165,7 +171,7 @@ class Link:
         """
         pair = self._pair(sender)
         while not pair.inbox:
-            self._accept(self._next_frame())
+            self._accept(self._next_frame([sender]))
         message = pair.pop()
         if not isinstance(message, kinds):
             expected = " or ".join(kind.__name__ for kind in kinds)
@@ -180,7 +186,7 @@ class Link:
             for name, pair in self._pairs.items():
                 if pair.inbox:
                     return name, pair.pop()
-            self._accept(self._next_frame())
+            self._accept(self._next_frame(self._pairs))
 
     def stop(self, reason: str) -> None:
         """Tell every party that this one cannot go on; never raises for a lost peer."""
@@ -195,10 +201,10 @@ class Link:
         """Take the greetings that are still out, as far as they come soon."""
         ends = time.monotonic() + STOP_GRACE_S
         peers = self._config.roster.keys() - {self.name}
-        while peers - self._greeted and (left := ends - time.monotonic()) > 0:
+        while (rest := peers - self._greeted) and (left := ends - time.monotonic()) > 0:
             try:
                 with suppress(PeerError):  # why this party stops is known by now
-                    frame = self._next_frame(min(left, self._config.timeout_s))
+                    frame = self._next_frame(rest, timeout=min(left, self._config.timeout_s))
                     with suppress(PeerLostError):  # others may have stopped too
                         self._accept(frame)
             except PeerLostError:
@@ -214,18 +220,23 @@ class Link:
         except KeyError:
             raise UnknownPeerError(f"{self.name} has no keys with {peer}") from None
 
-    def _next_frame(self, timeout: float | None = None) -> Frame:
+    def _next_frame(self, awaited: Iterable[str], *, timeout: float | None = None) -> Frame:
         wait = self._config.timeout_s if timeout is None else timeout
-        frame = decode_frame(self._transport.receive(wait), self._config.limits)
+        try:
+            data = self._transport.receive(wait)
+        except PeerLostError as error:
+            names = ", ".join(sorted(awaited))
+            raise PeerLostError(f"{self.name} waited for {names}: {error}") from error
+        frame = decode_frame(data, self._config.limits)
         if frame.sender not in self._config.roster or frame.sender == self.name:
             raise UnknownPeerError(f"{frame.sender} is no peer of {self.name}")
         if frame.recipient not in (self.name, EVERYONE):
             raise UnknownPeerError(f"a frame for {frame.recipient} came to {self.name}")
         return frame
 
-    def _complete(self) -> bool:
-        peers = self._config.roster.keys() - {self.name}
-        return self._pairs.keys() == peers and all(p.confirmed for p in self._pairs.values())
+    def _unconfirmed(self) -> set[str]:
+        confirmed = {name for name, pair in self._pairs.items() if pair.confirmed}
+        return self._config.roster.keys() - {self.name} - confirmed
 
     def _introduce(self) -> None:
         ephemeral = Identity.generate()

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from federation.crypto.sealing import TAG_BYTES, Identity
-from federation.errors import OutOfTurnError, PeerLostError, TooLargeError, UnknownPeerError
+from federation.errors import OutOfTurnError, PeerLostError, SettingError, UnknownPeerError
 from federation.exchange import link
 from federation.exchange.link import Link
 from federation.exchange.memory import MemoryHub
@@ -152,7 +152,7 @@ def test_a_message_beyond_the_frame_limit_is_not_sent() -> None:
     largest = ItemPoints(bytes(room - len(encode_message(ItemPoints(bytes(500)))) + 500))
     assert len(encode_message(largest)) == room
 
-    with pytest.raises(TooLargeError, match="ItemPoints needs a frame of 1001 bytes"):
+    with pytest.raises(SettingError, match=r"of 1001 bytes .* raise exchange\.max_frame_mib"):
         links["item"].post("social", ItemPoints(largest.points + b"x"))
 
     links["item"].post("social", largest)
@@ -162,8 +162,18 @@ def test_a_message_beyond_the_frame_limit_is_not_sent() -> None:
 def test_a_silent_peer_is_given_up() -> None:
     links = Line(timeout_s=0.01).links()
 
-    with pytest.raises(PeerLostError, match="nothing came"):
+    with pytest.raises(PeerLostError, match="item waited for coordinator, social, video: nothing"):
         links["item"].greet()
+
+
+def test_a_silent_peer_is_named_to_those_who_are_told_of_it() -> None:
+    links = Line(timeout_s=1.0).greeted()
+    with pytest.raises(PeerLostError, match=r"^item waited for video: nothing came") as lost:
+        links["item"].receive("video", SummingKey)
+    links["item"].stop(str(lost.value))
+
+    with pytest.raises(PeerLostError, match="item stopped: item waited for video"):
+        links["social"].receive("item", SummingKey)
 
 
 def test_a_party_that_stops_says_why_to_everyone() -> None:
