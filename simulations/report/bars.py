@@ -90,13 +90,19 @@ def cohort_bars(groups: Json) -> tuple[Bar, ...]:
     )
 
 
-def amount_bars(amounts: Sequence[tuple[str, float, str]]) -> tuple[Bar, ...]:
-    """Bars for (label, amount, amount as text), the largest over the full width."""
-    full = max((amount for _, amount, _ in amounts), default=0) or 1
-    total = sum(amount for _, amount, _ in amounts) or 1
+def amount_bars(amounts: Sequence[tuple[str, str, float, str]]) -> tuple[Bar, ...]:
+    """Bars for (label, note, amount, amount as text), the largest over the full width."""
+    full = max((amount for _, _, amount, _ in amounts), default=0) or 1
+    total = sum(amount for _, _, amount, _ in amounts) or 1
     return tuple(
-        Bar(label=label, value=text, detail=share(amount / total), end=amount / full * 100)
-        for label, amount, text in amounts
+        Bar(
+            label=label,
+            note=note,
+            value=text,
+            detail=share(amount / total),
+            end=amount / full * 100,
+        )
+        for label, note, amount, text in amounts
     )
 
 

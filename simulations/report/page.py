@@ -17,11 +17,11 @@ from simulations.report.wording import (
     family_label,
     number,
     party_label,
-    phase_label,
+    phase_meaning,
     share,
     share_range,
     size,
-    stage_label,
+    stage_meaning,
     system_label,
 )
 
@@ -336,12 +336,16 @@ def _curve_table(runs: list[Json]) -> Table:
 
 def _seconds(report: Json) -> tuple[Bar, ...]:
     stages = report["cost"]["seconds"].items()
-    return amount_bars([(stage_label(name), amount, duration(amount)) for name, amount in stages])
+    return amount_bars(
+        [(name, stage_meaning(name), amount, duration(amount)) for name, amount in stages]
+    )
 
 
 def _bytes(report: Json) -> tuple[Bar, ...]:
     phases = report["cost"]["bytes"].items()
-    return amount_bars([(phase_label(name), amount, size(amount)) for name, amount in phases])
+    return amount_bars(
+        [(name, phase_meaning(name), amount, size(amount)) for name, amount in phases]
+    )
 
 
 def _parties(report: Json) -> Table:

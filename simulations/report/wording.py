@@ -36,18 +36,18 @@ _FAMILIES = {
     "segment": "By what the platform\u2019s user table says",
 }
 _STAGES = {
-    "data": "reading data",
-    "alignment": "alignment: finding shared users",
-    "training": "training",
-    "serving": "serving: embedding every user",
+    "data": "reading tables",
+    "alignment": "finding shared users",
+    "training": "learning together",
+    "serving": "embedding every user",
     "evaluation": "judging lists",
     "baselines": "systems to compare with",
 }
 _PHASES = {
-    "alignment": "alignment: finding shared users",
-    "forward": "forward: embeddings to the platform",
-    "backward": "backward: corrections to partners",
-    "control": "control: keys and order",
+    "alignment": "finding shared users",
+    "forward": "embeddings to the platform",
+    "backward": "corrections to partners",
+    "control": "keys and order",
 }
 _PARTIES = {"item": "platform (item party)"}
 
@@ -76,14 +76,14 @@ def family_label(name: str) -> str:
     return _FAMILIES.get(name, name)
 
 
-def stage_label(name: str) -> str:
-    """A stage of a run in plain words."""
-    return _STAGES.get(name, name)
+def stage_meaning(name: str) -> str:
+    """What a stage of a run does; empty for one this program does not know."""
+    return _STAGES.get(name, "")
 
 
-def phase_label(name: str) -> str:
-    """A phase of what crosses between parties in plain words."""
-    return _PHASES.get(name, name)
+def phase_meaning(name: str) -> str:
+    """What crosses between parties in a phase; empty for one this program does not know."""
+    return _PHASES.get(name, "")
 
 
 def party_label(name: str) -> str:
