@@ -9,7 +9,7 @@ from federation.crypto.batch_gradient import ProductMaker
 from federation.crypto.cipher import Encryptor
 from federation.crypto.gradient_config import GROUP_ROWS, USERS_PER_COLUMN
 from federation.crypto.masks import PairwiseMasks
-from federation.errors import MalformedError
+from federation.errors import MalformedError, OutOfTurnError
 from federation.protocol.collecting import WINDOW
 from federation.protocol.messages import (
     Activations,
@@ -95,7 +95,11 @@ class PartnerTraining:
         return ProductMaker(gradient_config(config), public, self._phi)
 
     def train(self, resume: ResumeFrom) -> None:
-        """Answer batch after batch until the item party ends the training."""
+        """Answer batch after batch until the item party ends the training.
+
+        Raises:
+            OutOfTurnError: it goes on after the last epoch that was agreed on.
+        """
         if resume.epoch >= 0:
             self._load(resume.epoch)
         epoch = resume.epoch
@@ -104,14 +108,21 @@ class PartnerTraining:
             end = self._talk.hear(TrainingEnd)
         while isinstance(end, EpochEnd):
             epoch += 1
+            self._refuse_beyond(epoch)
             for number, groups in enumerate(self._plan.epoch(epoch)):
                 self._step(epoch, number, groups)
             end = self._close_epoch(epoch)
         self._projection.load(self._best)
 
+    def _refuse_beyond(self, epoch: int) -> None:
+        """Later steps have the numbers of serving, and masks for one number are used once."""
+        epochs = self._session.config.training.epochs
+        if epoch >= epochs:
+            raise OutOfTurnError(f"{ITEM} goes on training after training.epochs = {epochs}")
+
     def _close_epoch(self, epoch: int) -> EpochEnd | TrainingEnd:
         end = self._talk.hear_either(EpochEnd, TrainingEnd)
-        self._check(end.epoch, epoch, "epoch")
+        _refuse_other(end.epoch, epoch, f"epoch from {ITEM}")
         if end.best:
             self._best = self._projection.state()
         self._save(epoch)
@@ -168,7 +179,7 @@ class PartnerTraining:
 
     def _clear_gradient(self, step: int, phi: Floats) -> Floats:
         message = self._talk.hear(ClearGradients)
-        self._check(message.step, step, "step")
+        _refuse_other(message.step, step, f"step from {ITEM}")
         gradient = _read(message.values, "<f4", (len(phi), self._session.config.dim))
         if not np.isfinite(gradient).all():
             raise MalformedError("the gradient holds numbers that are not finite")
@@ -178,7 +189,7 @@ class PartnerTraining:
         self, products: ProductMaker, step: int, groups: Groups, *, skip: frozenset[int]
     ) -> Floats:
         sealed = self._talk.hear(SealedGradients)
-        self._check(sealed.step, step, "step")
+        _refuse_other(sealed.step, step, f"step from {ITEM}")
         parts = products.multiply(step, groups.tolist(), sealed.parts, skip=skip)
         self._talk.say(MaskedProducts(step, parts))
         sums = self._talk.hear(ProductSums).sums
@@ -196,12 +207,9 @@ class PartnerTraining:
 
     def _await_oldest(self) -> None:
         collected = self._session.link.receive(COORDINATOR, Collected)
-        self._check(collected.step, self._uncollected[0], "collected step")
+        due = self._uncollected[0]
+        _refuse_other(collected.step, due, f"collected step from {COORDINATOR}")
         self._uncollected.pop(0)
-
-    def _check(self, received: int, due: int, what: str) -> None:
-        if received != due:
-            raise MalformedError(f"{what} {received} came from {ITEM} where {due} was due")
 
     def _save(self, epoch: int) -> None:
         now = {f"now:{name}": array for name, array in self._projection.state().items()}
@@ -218,6 +226,11 @@ class PartnerTraining:
             raise CheckpointError(
                 f"the state after epoch {epoch} does not fit: {error}"
             ) from error
+
+
+def _refuse_other(received: int, due: int, what: str) -> None:
+    if received != due:
+        raise MalformedError(f"{what} is {received} where {due} was due")
 
 
 def _section(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, Floats]:

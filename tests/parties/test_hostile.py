@@ -97,18 +97,18 @@ CLEAR: dict[str, tuple[Lie, Refusal]] = {
     "short": (send(ClearGradients(0, ZEROS[:-4])), (MalformedError, "do not hold 256 x 32")),
     "long": (send(ClearGradients(0, ZEROS + bytes(4))), (MalformedError, "do not hold 256 x 32")),
     "nan": (send(ClearGradients(0, NAN)), (MalformedError, "not finite")),
-    "later step": (send(ClearGradients(1, ZEROS)), (MalformedError, "step 1 came from item")),
+    "later step": (send(ClearGradients(1, ZEROS)), (MalformedError, "step from item is 1")),
     "sealed": (send(SealedGradients(0, ())), (OutOfTurnError, "SealedGradients")),
     "no gradient": (send(EpochEnd(0, best=True)), (OutOfTurnError, "EpochEnd")),
     "goodbye": (send(Goodbye()), (OutOfTurnError, "Goodbye")),
     "second greeting": (send(StartAfresh()), (OutOfTurnError, "StartAfresh")),
     "wrong epoch": (
         send(ClearGradients(0, ZEROS), EpochEnd(5, best=True)),
-        (MalformedError, "epoch 5 came from item where 0 was due"),
+        (MalformedError, "epoch from item is 5 where 0 was due"),
     ),
     "end of another epoch": (
         send(ClearGradients(0, ZEROS), TrainingEnd(1, best=True)),
-        (MalformedError, "epoch 1 came from item where 0 was due"),
+        (MalformedError, "epoch from item is 1 where 0 was due"),
     ),
 }
 
@@ -128,6 +128,15 @@ def test_a_partner_refuses_a_step_it_has_learnt_from(tmp_path: Path) -> None:
     assert isinstance(ended.errors["forum"], OutOfTurnError)
     assert "step 0 was answered before" in str(ended.errors["forum"])
     assert table.links["forum"].traffic.frames_by_stage()["forward"] == 2
+
+
+def test_a_partner_trains_no_longer_than_agreed(tmp_path: Path) -> None:
+    one = tiny(Profile.PLAIN, training__epochs=1)
+    on_and_on = send(ClearGradients(0, ZEROS), EpochEnd(0, best=True))
+    ended, table = against_partner(one, on_and_on, tmp_path)
+    assert isinstance(ended.errors["forum"], OutOfTurnError)
+    assert "goes on training after training.epochs = 1" in str(ended.errors["forum"])
+    assert table.links["forum"].traffic.frames_by_stage()["forward"] == 1
 
 
 class Liar:
@@ -209,7 +218,7 @@ SEALED: list[tuple[Callable[[Liar], None], Refusal, int]] = [
     (foreign, (ForeignKeyError, "another key"), 0),
     (garbage, (MalformedError, "not a sealed_group"), 0),
     (in_the_clear, (OutOfTurnError, "ClearGradients"), 0),
-    (later, (MalformedError, "step 3 came from item where 0 was due"), 0),
+    (later, (MalformedError, "step from item is 3 where 0 was due"), 0),
     (twice, (OutOfTurnError, "SealedGradients"), 1),
     (after_the_sums, (OutOfTurnError, "step 0 was answered before"), 1),
     (short_sums, (MalformedError, "do not hold 8 x 32 numbers"), 1),
@@ -265,7 +274,7 @@ def collect_wrongly(link: Link) -> None:
 def test_a_partner_refuses_to_hear_of_another_step_s_collection() -> None:
     ended = run_against(table_of(FROZEN), WORLD, {COORDINATOR: collect_wrongly})
     assert isinstance(ended.errors["forum"], MalformedError)
-    assert "collected step 7" in str(ended.errors["forum"])
+    assert "collected step from coordinator is 7 where" in str(ended.errors["forum"])
 
 
 def deliver(change: Callable[[SummedActivations], Message]) -> Script:
