@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from federation.protocol.frames import NAME
 from parties.errors import DescriptionError, EncodingError, MissingFileError
 from parties.tables.features import ColumnKind
 from parties.tables.source import require_utf8
 
 FILE_NAME = "federation.toml"
-PARTNER_NAME = re.compile(r"[a-z0-9-]{1,32}")
 RESERVED_NAMES = frozenset({"item", "coordinator", "hub"})
 
 Kinds = Mapping[str, ColumnKind]
@@ -135,8 +135,8 @@ def read_description(folder: Path) -> FederationDescription:
 
 def check_partner_name(name: str) -> str | None:
     """What is wrong with a partner's name; None if nothing is."""
-    if not PARTNER_NAME.fullmatch(name):
-        return f"{name!r} is not a partner name; use 1 to 32 of a-z, 0-9 and -"
+    if not NAME.fullmatch(name):
+        return f"{name!r} is not a partner name; use 1 to 32 of a-z, 0-9 and -, the first no -"
     if name in RESERVED_NAMES:
         return f"{name!r} is reserved; choose another partner name"
     return None

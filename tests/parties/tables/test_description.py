@@ -75,6 +75,8 @@ def test_a_description_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path
         ("[item_party]", "[item-party]", "'item-party'"),
         ('name = "bank"', 'name = "social"', "two partners are named 'social'"),
         ('name = "bank"', 'name = "The Bank"', "'The Bank' is not a partner name"),
+        ('name = "bank"', 'name = "-bank"', "'-bank' is not a partner name"),
+        ('name = "bank"', 'name = "bank\\n"', "is not a partner name"),
         ('name = "bank"', 'name = "hub"', "'hub' is reserved"),
         ('users = "bank.csv"', 'users = "social.csv"', "'social.csv' is named twice"),
         ('users = "bank.csv"', 'users = "events.csv"', "'events.csv' is named twice"),
