@@ -100,6 +100,6 @@ def load(
     if not (folder / FILE_NAME).is_file():
         raise DataSetMissingError(
             f"{name_or_folder!r} is neither a data set ({', '.join(data_sets)}) nor a folder "
-            f"with a {FILE_NAME}"
+            f"with a {FILE_NAME}; `fedrecall data make-world FOLDER` makes one"
         )
     return LoadedData(tables=read_federation(folder))
