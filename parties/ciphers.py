@@ -52,15 +52,25 @@ def takes_masks(cipher: Cipher) -> bool:
 
 
 def gradient_config(config: RunConfig) -> GradientConfig:
-    """The settings of the backward products under `strict`."""
+    """The settings of the backward products under `strict`.
+
+    Raises:
+        SettingError: they are out of range; names the run's settings they come from.
+    """
     exchange = config.exchange
-    return GradientConfig(
-        dim=config.dim,
-        columns=config.encoder.width,
-        clip=exchange.gradient_clip,
-        max_rows=max(4096, exchange.batch_groups * GROUP_ROWS),
-        cache_bytes=exchange.cache_mib << 20,
-    )
+    try:
+        return GradientConfig(
+            dim=config.dim,
+            columns=config.encoder.width,
+            clip=exchange.gradient_clip,
+            max_rows=max(4096, exchange.batch_groups * GROUP_ROWS),
+            cache_bytes=exchange.cache_mib << 20,
+        )
+    except SettingError as error:
+        raise SettingError(
+            f"profile strict cannot be run: {error} (dim is trainer.model.embedding_dim, columns "
+            f"is encoder.width, max_rows is {GROUP_ROWS} * exchange.batch_groups)"
+        ) from error
 
 
 def wants_gradient_key(config: RunConfig) -> bool:

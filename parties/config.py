@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.crypto.cipher import Scheme
-from federation.crypto.fixed_point import Rounding
+from federation.crypto.fixed_point import CLIP_RANGE, Rounding
 from federation.errors import SettingError
 from federation.protocol.profile import Profile
 from parties.settings import to_plain
@@ -74,7 +74,11 @@ class ExchangeConfig:
     def __post_init__(self) -> None:
         if self.bits not in (8, 12, 16):
             raise SettingError(f"exchange.bits must be 8, 12 or 16, not {self.bits}")
-        for name in ("clip", "gradient_clip", "timeout_s", "batch_groups", "min_cohort"):
+        low, high = CLIP_RANGE
+        for name in ("clip", "gradient_clip"):
+            if not low <= getattr(self, name) <= high:
+                raise SettingError(f"exchange.{name} must be from {low:g} to {high:g}")
+        for name in ("timeout_s", "batch_groups", "min_cohort"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"exchange.{name} must be above 0")
         if not 0 <= self.partner_dropout < 1:

@@ -28,6 +28,7 @@ from parties.settings import keys, override
         ("exchange.bits", 10),
         ("exchange.clip", 0),
         ("exchange.gradient_clip", -1),
+        ("exchange.gradient_clip", 1e7),
         ("exchange.timeout_s", 0),
         ("exchange.batch_groups", 0),
         ("exchange.min_cohort", 0),
@@ -56,7 +57,7 @@ OTHERS = {
     "trainer.model.embedding_dim": 32,
     "training.epochs": 3,
     "exchange.scheme": "ckks",
-    "exchange.clip": 4.0,
+    "exchange.clip": 2.0,
     "exchange.bits": 12,
     "exchange.gradient_clip": 2.0,
     "exchange.batch_groups": 4,
@@ -162,8 +163,10 @@ def test_the_backward_follows_the_run_s_settings() -> None:
 
 def test_settings_of_an_encrypted_backward_matter_under_strict_only() -> None:
     odd = override(run(Profile.STRICT), "trainer.model.embedding_dim", 48)
-    with pytest.raises(SettingError, match="dim is 48"):
+    with pytest.raises(SettingError, match=r"dim is 48.*trainer\.model\.embedding_dim"):
         check_ciphers(odd, 2)
+    with pytest.raises(SettingError, match=r"max_rows=12800.*exchange\.batch_groups"):
+        check_ciphers(run(Profile.STRICT, batch_groups=100), 2)
     check_ciphers(replace(odd, profile=Profile.FROZEN), 2)
 
 
