@@ -20,6 +20,7 @@ import numpy as np
 
 from federation.crypto.identifiers import prepare
 from federation.crypto.psi import Blinder
+from federation.errors import SettingError
 from simulations.bench.bare import exchanges_per_second
 
 Progress = Callable[[str], None]
@@ -95,11 +96,13 @@ def run_psi_bench(
         `cpu_ratio` is this program's CPU seconds over openmined-psi's.
 
     Raises:
-        ValueError: `size` is odd or below 2, or `processes` below 1.
+        SettingError: `size` is odd or below 2, or `processes` below 1.
         ArithmeticError: an intersection came out wrong.
     """
     if size < 2 or size % 2 or processes < 1:
-        raise ValueError(f"size {size} must be even and positive, processes {processes} >= 1")
+        raise SettingError(
+            f"size {size} must be even and at least 2, and processes {processes} at least 1"
+        )
     say = progress or _ignore
     exchanges = min(max(size, _MIN_EXCHANGES), _MAX_EXCHANGES)
     bare = BareLoop(exchanges=exchanges, processes=processes)

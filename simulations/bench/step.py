@@ -18,6 +18,7 @@ from federation.crypto.cipher import CipherConfig, Decryptor, Encryptor
 from federation.crypto.gradient_config import GROUP_ROWS, Floats, GradientConfig
 from federation.crypto.he_ntt import Integers
 from federation.crypto.masks import KEY_BYTES, PairwiseMasks
+from federation.errors import SettingError
 
 Progress = Callable[[str], None]
 
@@ -151,12 +152,12 @@ def run_step_bench(
         together; `cpu_seconds` are medians over steps; `bytes` are those of one step.
 
     Raises:
-        ValueError: `rows` is not a positive multiple of 128, or another number is below 1.
-        SettingError: the crypto cannot run those numbers.
+        SettingError: `rows` is not a positive multiple of 128, another number is below 1, or the
+            crypto cannot run those numbers.
         ArithmeticError: a result was not exact.
     """
     if rows < 1 or rows % GROUP_ROWS or min(columns, partners, repeats) < 1:
-        raise ValueError(f"rows {rows} must be a multiple of {GROUP_ROWS}, the rest positive")
+        raise SettingError(f"rows {rows} must be a multiple of {GROUP_ROWS}, the rest positive")
     say = progress or _ignore
     say("keys")
     config = GradientConfig(columns=columns, clip=_CLIP, dim=dim, max_rows=rows)

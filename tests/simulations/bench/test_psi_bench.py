@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from federation.errors import SettingError
 from simulations.bench import bare, psi
 from simulations.bench.psi import run_psi_bench
 
@@ -70,7 +71,7 @@ def test_the_peer_library_can_be_left_out() -> None:
 
 @pytest.mark.parametrize(("size", "processes"), [(0, 1), (3, 1), (-2, 1), (2, 0)])
 def test_sizes_that_cannot_be_halved_are_refused(size: int, processes: int) -> None:
-    with pytest.raises(ValueError, match=f"size {size} "):
+    with pytest.raises(SettingError, match=f"size {size} "):
         run_psi_bench(size=size, processes=processes)
 
 

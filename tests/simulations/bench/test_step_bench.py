@@ -67,7 +67,7 @@ def test_progress_is_told_every_step() -> None:
     [{"rows": 0}, {"rows": 100}, {"rows": -128}, {"columns": 0}, {"partners": 0}, {"repeats": 0}],
 )
 def test_numbers_that_make_no_step_are_refused(numbers: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="multiple of 128"):
+    with pytest.raises(SettingError, match="multiple of 128"):
         run_step_bench(**numbers)  # type: ignore[arg-type]
 
 

@@ -49,6 +49,16 @@ def test_lists_of_figures_are_numbered(capfd: pytest.CaptureFixture[str]) -> Non
     assert "results.1.ratios.bytes_bfv_over_ckks" in said
 
 
-def test_sizes_that_cannot_be_measured_are_wrong_usage(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "step", "--rows", "128", "--columns", "2", "--dim", "16"]) == 2
-    assert "dim is 16; choose one of" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("step --rows 128 --columns 2 --dim 16", "dim is 16; choose one of"),
+        ("step --rows 100", "rows 100 must be a multiple of 128"),
+        ("psi --size 3", "size 3 must be even"),
+    ],
+)
+def test_sizes_that_cannot_be_measured_are_wrong_usage(
+    arguments: str, complaint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", *arguments.split()]) == 2
+    assert complaint in capfd.readouterr().err
