@@ -21,7 +21,7 @@ def environment() -> dict[str, str]:
 
 
 def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - the project's own documents
+    return subprocess.run(
         [*INTERPRETERS[block.language], block.body],
         cwd=folder,
         env=environment(),

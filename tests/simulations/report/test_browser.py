@@ -24,7 +24,7 @@ def test_a_browser_opens_the_page_without_a_word_on_its_console(tmp_path: Path) 
     assert CHROMIUM is not None
     page, picture = tmp_path / "report.html", tmp_path / "report.png"
     write_text(render_html(build_report(made_run(splits=1))), page)
-    done = subprocess.run(  # noqa: S603 - the program was found by its fixed name
+    done = subprocess.run(
         [
             CHROMIUM,
             *FLAGS,
