@@ -5,6 +5,7 @@ users only: both ends know the same doubled points, so a list of slots in ascend
 shared doubled points tells the partner which of its users sits where, and nobody else anything.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -40,17 +41,25 @@ class ItemAlignment:
         identifier: 16 random bytes that name this alignment.
         slot_of_user: (n,) the slot of each of its users, a permutation of 0 … n-1.
         shared: partner → (shared,) numbers of the users that partner knows too.
+        list_digest: of its identifiers (`digest_of`), without which numbers mean nothing.
     """
 
     identifier: bytes
     slot_of_user: Indices = field(repr=False)
     shared: Mapping[str, Indices] = field(repr=False)
+    list_digest: bytes
 
     def pack(self) -> bytes:
         """As bytes for a checkpoint."""
         shared = {f"shared:{name}": users for name, users in self.shared.items()}
-        name = np.frombuffer(self.identifier, np.uint8)
-        return pack_arrays({"identifier": name, "slots": self.slot_of_user, **shared})
+        return pack_arrays(
+            {
+                "identifier": np.frombuffer(self.identifier, np.uint8),
+                "list_digest": np.frombuffer(self.list_digest, np.uint8),
+                "slots": self.slot_of_user,
+                **shared,
+            }
+        )
 
     @classmethod
     def unpack(cls, data: bytes) -> "ItemAlignment":
@@ -65,6 +74,7 @@ class ItemAlignment:
                     for key, users in arrays.items()
                     if key.startswith("shared:")
                 },
+                arrays["list_digest"].tobytes(),
             )
         except KeyError as error:
             raise CheckpointError(f"the saved alignment lacks {error}") from None
@@ -79,18 +89,21 @@ class PartnerAlignment:
         total: slots there are, of shared users and others.
         users: (shared,) numbers of its own users that are shared.
         slots: (shared,) their slots.
+        list_digest: of its identifiers (`digest_of`), without which numbers mean nothing.
     """
 
     identifier: bytes
     total: int
     users: Indices = field(repr=False)
     slots: Indices = field(repr=False)
+    list_digest: bytes
 
     def pack(self) -> bytes:
         """As bytes for a checkpoint."""
         return pack_arrays(
             {
                 "identifier": np.frombuffer(self.identifier, np.uint8),
+                "list_digest": np.frombuffer(self.list_digest, np.uint8),
                 "total": np.array([self.total]),
                 "users": self.users,
                 "slots": self.slots,
@@ -103,10 +116,19 @@ class PartnerAlignment:
         arrays = unpack_arrays(data)
         try:
             total = int(arrays["total"][0])
-            name = arrays["identifier"].tobytes()
-            return cls(name, total, arrays["users"], arrays["slots"])
+            name, digest = arrays["identifier"].tobytes(), arrays["list_digest"].tobytes()
+            return cls(name, total, arrays["users"], arrays["slots"], digest)
         except KeyError as error:
             raise CheckpointError(f"the saved alignment lacks {error}") from None
+
+
+def digest_of(identifiers: Sequence[str]) -> bytes:
+    """SHA-256 of a list of identifiers, its order included; it never leaves its party."""
+    digest = hashlib.sha256()
+    for text in identifiers:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.digest()
 
 
 def align_item(
@@ -153,7 +175,7 @@ def align_item(
             slots = slot_of_user[users].astype("<i4")
             talk.say(Slots(name, len(identifiers), slots.tobytes()))
             shared[partner] = np.sort(users)
-    return ItemAlignment(name, slot_of_user, shared)
+    return ItemAlignment(name, slot_of_user, shared, digest_of(identifiers))
 
 
 def align_partner(
@@ -178,7 +200,8 @@ def align_partner(
         raise NoSharedUserError(f"{ITEM} knows none of this party's users")
     message = talk.hear(Slots)
     slots = _read_slots(message, expected=len(users), cap=config.max_users)
-    return PartnerAlignment(message.alignment, message.total, users, slots)
+    digest = digest_of(identifiers)
+    return PartnerAlignment(message.alignment, message.total, users, slots, digest)
 
 
 def _read_slots(message: Slots, *, expected: int, cap: int) -> Indices:

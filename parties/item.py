@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
-from parties.alignment import ItemAlignment, align_item
+from parties.alignment import ItemAlignment, align_item, digest_of
 from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import COORDINATOR
@@ -111,10 +111,11 @@ class ItemParty:
         if saved is None:
             return None
         held = ItemAlignment.unpack(saved)
-        if len(held.slot_of_user) != len(self._data.users) or set(held.shared) != set(self._talks):
+        others = held.list_digest != digest_of(self._data.users)
+        if others or set(held.shared) != set(self._talks):
             raise CheckpointError(
-                "the saved alignment is of other users or partners; remove the checkpoints to "
-                "begin anew"
+                "the saved alignment is of other users, users in another order, or other "
+                "partners; remove the checkpoints to begin anew"
             )
         return held
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from federation.errors import MalformedError
 from federation.protocol.messages import Goodbye, Holdings, ResumeFrom, StartAfresh
-from parties.alignment import PartnerAlignment, align_partner
+from parties.alignment import PartnerAlignment, align_partner, digest_of
 from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import ITEM
@@ -87,9 +87,10 @@ class Partner:
         if saved is None:
             return None
         held = PartnerAlignment.unpack(saved)
-        if held.users.max(initial=-1) >= len(self._data.identifiers):
+        if held.list_digest != digest_of(self._data.identifiers):
             raise CheckpointError(
-                "the saved alignment is of other users; remove the checkpoints to begin anew"
+                "the saved alignment is of other users, or users in another order; remove the "
+                "checkpoints to begin anew"
             )
         return held
 

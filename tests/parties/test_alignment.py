@@ -27,7 +27,13 @@ from federation.protocol.messages import (
     StartAfresh,
 )
 from federation.protocol.profile import Profile
-from parties.alignment import ItemAlignment, PartnerAlignment, align_item, align_partner
+from parties.alignment import (
+    ItemAlignment,
+    PartnerAlignment,
+    align_item,
+    align_partner,
+    digest_of,
+)
 from parties.archive import pack_arrays
 from parties.config import COORDINATOR, ITEM, AlignmentConfig
 from parties.errors import CheckpointError
@@ -183,17 +189,17 @@ def test_a_peer_with_more_users_than_agreed_is_refused() -> None:
 
 def test_alignments_come_back_from_their_bytes() -> None:
     shared = {"forum": np.array([1, 4]), "a-b": np.array([], np.int64)}
-    item = ItemAlignment(bytes(range(16)), np.array([2, 0, 1, 4, 3]), shared)
+    item = ItemAlignment(bytes(range(16)), np.array([2, 0, 1, 4, 3]), shared, b"i" * 32)
     found = ItemAlignment.unpack(item.pack())
-    assert found.identifier == item.identifier
+    assert (found.identifier, found.list_digest) == (item.identifier, b"i" * 32)
     np.testing.assert_array_equal(found.slot_of_user, item.slot_of_user)
     assert {name: users.tolist() for name, users in found.shared.items()} == {
         "forum": [1, 4],
         "a-b": [],
     }
-    partner = PartnerAlignment(NAME, 9, np.array([3, 1]), np.array([8, 0]))
+    partner = PartnerAlignment(NAME, 9, np.array([3, 1]), np.array([8, 0]), b"p" * 32)
     again = PartnerAlignment.unpack(partner.pack())
-    assert (again.identifier, again.total) == (NAME, 9)
+    assert (again.identifier, again.total, again.list_digest) == (NAME, 9, b"p" * 32)
     np.testing.assert_array_equal(again.users, partner.users)
     np.testing.assert_array_equal(again.slots, partner.slots)
 
@@ -209,11 +215,17 @@ def test_bytes_of_something_else_are_no_alignment(
 
 
 def test_printed_alignments_show_nobody_s_slot() -> None:
-    item = ItemAlignment(NAME, np.array([77777, 1]), {"forum": np.array([66666])})
-    partner = PartnerAlignment(NAME, 9, np.array([77777]), np.array([66666]))
+    item = ItemAlignment(NAME, np.array([77777, 1]), {"forum": np.array([66666])}, NAME)
+    partner = PartnerAlignment(NAME, 9, np.array([77777]), np.array([66666]), NAME)
     for shown in (repr(item), repr(partner)):
         assert "77777" not in shown
         assert "66666" not in shown
+
+
+def test_lists_of_identifiers_are_told_apart_by_content_order_and_cut() -> None:
+    lists = [["a", "b"], ["b", "a"], ["ab"], ["a", "b", ""], ["a"], []]
+    assert len({digest_of(each) for each in lists}) == len(lists)
+    assert digest_of(("a", "b")) == digest_of(["a", "b"])
 
 
 def test_an_alignment_takes_four_messages_a_side_at_most() -> None:

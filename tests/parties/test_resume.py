@@ -21,7 +21,7 @@ from federation.protocol.profile import Profile
 from parties.archive import pack_arrays, unpack_arrays
 from parties.checkpoints import FolderCheckpoints
 from parties.config import COORDINATOR, ITEM, RunConfig
-from parties.data import ItemData
+from parties.data import ItemData, PartnerData
 from parties.errors import CheckpointError
 from parties.events import Progress, Stage
 from parties.item import ItemOutcome
@@ -262,7 +262,19 @@ def test_an_alignment_of_other_users_is_refused(tmp_path: Path) -> None:
         PLAIN, tmp_path, World(item=item, partners=WORLD.partners, taste=WORLD.taste)
     )
     assert isinstance(ended.errors[ITEM], CheckpointError)
-    assert "other users or partners" in str(ended.errors[ITEM])
+    assert "is of other users" in str(ended.errors[ITEM])
+
+
+def test_an_alignment_of_users_in_another_order_is_refused(tmp_path: Path) -> None:
+    kill(PLAIN, tmp_path, Stage.TRAINING, 1)
+    forum = WORLD.partners["forum"]
+    turned = PartnerData(forum.identifiers[::-1], forum.features)
+    partners = {**WORLD.partners, "forum": turned}
+    ended, _ = run_on(
+        PLAIN, tmp_path, World(item=WORLD.item, partners=partners, taste=WORLD.taste)
+    )
+    assert isinstance(ended.errors["forum"], CheckpointError)
+    assert "users in another order" in str(ended.errors["forum"])
 
 
 def test_an_alignment_of_another_partner_s_users_is_refused(tmp_path: Path) -> None:
