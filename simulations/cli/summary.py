@@ -8,7 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from simulations.report.page import control_warnings
+from simulations.report.wording import system_label
+
 METRIC: Final = "recall@50"
+ALARM: Final = "bold white on red"
 MEBI: Final = 1 << 20
 Json = Mapping[str, Any]
 
@@ -20,7 +24,11 @@ def print_summary(report: Json, console: Console) -> None:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     if report["profile"] == "plain":
-        line(Text(" plain: nothing was protected ", style="bold white on red"))
+        line(Text(" plain: nothing was protected ", style=ALARM))
+    if report["privacy"]["accepted_single_partner"] and len(report["partners"]) == 1:
+        line(Text(" one partner: its embedding was no sum ", style=ALARM))
+    for warning in control_warnings(report, METRIC):
+        line(Text(f" {warning} ", style=ALARM))
     line(_heading(report))
     console.print(_systems(report))
     line(Text.from_markup(_lift(report)))
@@ -46,7 +54,7 @@ def _systems(report: Json) -> Table:
         value = metrics[METRIC]
         style = "bold" if name == "federated" else None
         interval = f"{value['low']:.3f} … {value['high']:.3f}"
-        table.add_row(name, f"{value['mean']:.3f}", interval, style=style)
+        table.add_row(system_label(name), f"{value['mean']:.3f}", interval, style=style)
     return table
 
 

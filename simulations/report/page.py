@@ -110,7 +110,7 @@ def lay_out(report: Json) -> Page:
         title=f"Cold-start lift: {report['data']}",
         facts=_facts(report),
         banners=_banners(report),
-        warnings=_warnings(report, metric),
+        warnings=control_warnings(report, metric),
         verdict=report["headline"]["verdict"],
         figure=_figure(report, lift),
         figure_note=f"95 % interval {change_range(lift['low'], lift['high'])}",
@@ -179,8 +179,11 @@ def _banners(report: Json) -> tuple[tuple[str, str], ...]:
     return tuple(banners)
 
 
-def _warnings(report: Json, metric: str) -> tuple[str, ...]:
-    """The control may do as well as the platform alone, whose own features it keeps."""
+def control_warnings(report: Json, metric: str) -> tuple[str, ...]:
+    """What a lift of the control says of all other figures; nothing when it shows none.
+
+    The control may do as well as the platform alone, whose own features it keeps.
+    """
     bases = ("popularity", "own")
     lifts = [report["lift"].get(f"shuffled_vs_{base}", {}).get(metric) for base in bases]
     found = [lift for lift in lifts if lift is not None]

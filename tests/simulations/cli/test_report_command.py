@@ -73,6 +73,22 @@ def test_plain_is_said_first(strict: Ended) -> None:
     assert "nothing was protected" not in summary(strict.report)
 
 
+def test_a_summary_warns_of_what_the_page_warns_of(strict: Ended) -> None:
+    privacy = strict.report["privacy"] | {"accepted_single_partner": True}
+    alone = strict.report | {"privacy": privacy, "partners": ["social"]}
+    assert "its embedding was no sum" in summary(alone)
+    leak = {"recall@50": {"absolute": {"mean": 0.1, "low": 0.05, "high": 0.2}}}
+    lift = strict.report["lift"] | {"shuffled_vs_popularity": leak, "shuffled_vs_own": leak}
+    assert "do not use these figures" in summary(strict.report | {"lift": lift})
+    assert "do not use these figures" not in summary(strict.report)
+
+
+def test_a_summary_calls_systems_what_the_page_calls_them(strict: Ended) -> None:
+    said = summary(strict.report)
+    assert "social alone" in said
+    assert "All data pooled, unprotected" in said
+
+
 def test_a_lift_without_a_ratio_says_why(strict: Ended) -> None:
     report = deepcopy(strict.report)
     lift = report["lift"]["federated_vs_popularity"]["recall@50"]

@@ -15,6 +15,7 @@ from parties.config import RunConfig
 from parties.events import ignore_progress
 from simulations.cli.program import run as program
 from simulations.report.schema import check
+from simulations.report.wording import system_label
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Task, TaskKind, TaskResult
 from simulations.work import perform
@@ -57,7 +58,7 @@ def test_a_strict_run_leaves_a_valid_report_and_prints_a_summary(strict: Ended) 
     assert tuple(strict.report["systems"]) == SYSTEMS
     assert "<html" in (strict.folder / "report.html").read_text()
     said = strict.process.stdout
-    assert all(name in said for name in SYSTEMS)
+    assert all(system_label(name) in said for name in SYSTEMS)
     assert f"{recall(strict.report):.3f}" in said
     assert str(strict.folder / "report.html") in said
     assert "not yet accounted" in said
