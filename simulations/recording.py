@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from federation.crypto.cipher import Scheme
 from parties.ciphers import forward_cipher
 from parties.config import COORDINATOR, ITEM
 from simulations.data import DATA_SETS
@@ -22,11 +23,19 @@ from simulations.splits import cold_users
 from simulations.tasks import TaskKind, TaskResult
 
 NOT_PARTNERS: Final = frozenset({ITEM, COORDINATOR})
+# Below this share of numbers cut to the fixed-point range a reader need not care.
+MANY_CLIPPED: Final = 0.001
 Results = Mapping[tuple[int, TaskKind], TaskResult]
+
+CIPHERS: Final = {
+    Scheme.BFV: "BFV: encrypted, exact sums of {bits}-bit fixed-point numbers",
+    Scheme.CKKS: "CKKS: encrypted, approximate sums",
+    Scheme.CLEAR: "none: sums in the clear",
+}
 
 ORDER: Final = ("popularity", "own", "partner:", "federated", "central", "shuffled")
 NO_OWN_FEATURES: Final = (
-    "The item party holds no features of its own, so to somebody without a history its own "
+    "The platform holds no features of its own, so to somebody without a history its own "
     "system is the popularity list."
 )
 CONTINUED: Final = (
@@ -60,7 +69,7 @@ def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
         splits=tuple(_split(plan, listening, results, seed) for seed in plan.seeds),
         cost=_cost(results),
         privacy=PrivacyRecord(
-            cipher=cipher.scheme.value.upper(),
+            cipher=CIPHERS[cipher.scheme].format(bits=config.exchange.bits),
             caveat=cipher.caveat or "",
             accepted_single_partner=single and config.exchange.accept_single_partner,
         ),
@@ -81,6 +90,14 @@ def _notes(listening: Listening, results: Results) -> Iterator[str]:
         yield NO_OWN_FEATURES
     if any(result.continued for result in results.values()):
         yield CONTINUED
+    values = sum(result.values for result in results.values())
+    clipped = sum(result.clipped for result in results.values())
+    if clipped > MANY_CLIPPED * values:
+        yield (
+            f"{clipped / values:.1%} of the numbers in the partners' embeddings were larger than "
+            "exchange.clip and were cut to it, which costs recall: a larger exchange.clip avoids "
+            "it."
+        )
 
 
 def _split(plan: Plan, listening: Listening, results: Results, seed: int) -> SplitRecord:

@@ -64,7 +64,7 @@ class PrivacyRecord:
     """How the run was protected.
 
     Args:
-        cipher: the cipher's name with its parameters, as a person would quote it.
+        cipher: the cipher's name and what it does, in half a sentence.
         caveat: what the cipher does not protect; empty when there is nothing to say.
         accepted_single_partner: a person accepted that one partner has no sum to hide in.
     """

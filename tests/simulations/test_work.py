@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from federation.crypto.cipher import Scheme
 from federation.protocol.profile import Profile
 from parties.config import RunConfig
 from parties.events import Progress, Stage, ignore_progress
@@ -99,6 +100,33 @@ def test_a_continued_run_and_one_without_own_features_are_noted(
     results = {key: replace(result, continued=True) for key, result in done.items()}
     record = record_run(plan, replace(listening, own=None), results)
     assert record.notes == (NO_OWN_FEATURES, CONTINUED)
+
+
+def test_embeddings_that_were_often_cut_are_noted(
+    done: dict[tuple[int, TaskKind], TaskResult], listening: Listening, plain: RunConfig
+) -> None:
+    plan = Plan(data="tiny", splits=1, config=SimulationConfig(run=plain))
+    federated = done[0, TaskKind.FEDERATED]
+    often = replace(federated, values=1000, clipped=25)
+    (note,) = record_run(plan, listening, done | {(0, TaskKind.FEDERATED): often}).notes
+    assert note.startswith("2.5% of the numbers")
+    seldom = replace(federated, values=1000, clipped=1)
+    assert record_run(plan, listening, done | {(0, TaskKind.FEDERATED): seldom}).notes == ()
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_cipher_of_the_sums_is_said_in_words(
+    scheme: Scheme,
+    done: dict[tuple[int, TaskKind], TaskResult],
+    listening: Listening,
+    plain: RunConfig,
+) -> None:
+    profile = Profile.PLAIN if scheme is Scheme.CLEAR else Profile.STRICT
+    run = replace(plain, profile=profile, exchange=replace(plain.exchange, scheme=scheme))
+    plan = Plan(data="tiny", splits=1, config=SimulationConfig(run=run))
+    said = record_run(plan, listening, done).privacy.cipher
+    assert ("encrypted" in said) is (scheme is not Scheme.CLEAR)
+    assert "{" not in said
 
 
 def test_users_without_entry_point_or_segment_are_of_unknown_ones(
