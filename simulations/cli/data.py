@@ -25,6 +25,7 @@ from simulations.cli.complaints import say
 from simulations.data import (
     DATA_SETS,
     PUBLICATIONS,
+    TableFormat,
     data_root,
     describe,
     install,
@@ -35,7 +36,7 @@ from simulations.data import (
 from simulations.data import (
     fetch as fetch_publication,
 )
-from simulations.world import PARTNERS, PRESETS, TableFormat, WorldConfig, generate, write_world
+from simulations.world import PARTNERS, PRESETS, WorldConfig, generate, write_world
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 

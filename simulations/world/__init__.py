@@ -11,7 +11,7 @@ from simulations.world.config import (
     PartnerSpec,
     WorldConfig,
 )
-from simulations.world.folder import TableFormat, load_truth, write_world
+from simulations.world.folder import load_truth, write_world
 from simulations.world.generate import World, generate
 from simulations.world.truth import Goal, Truth
 
@@ -25,7 +25,6 @@ __all__ = [
     "Goal",
     "PartnerKind",
     "PartnerSpec",
-    "TableFormat",
     "Truth",
     "World",
     "WorldConfig",

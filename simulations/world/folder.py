@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from enum import Enum
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulations.data import TableFormat
 from simulations.errors import FolderExistsError
 from simulations.world.config import PartnerKind, PartnerSpec
 from simulations.world.generate import World
@@ -27,13 +27,6 @@ SENSITIVE = {
     PartnerKind.TELECOM: ("region", "age"),
     PartnerKind.DEMOGRAPHICS: ("age", "mother_tongue"),
 }
-
-
-class TableFormat(Enum):
-    """How tables are stored."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 def write_world(world: World, folder: Path, *, format: TableFormat = TableFormat.CSV) -> None:

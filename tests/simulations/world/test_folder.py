@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simulations.data import TableFormat
 from simulations.errors import FolderExistsError
 from simulations.world import (
     PRESETS,
-    TableFormat,
     Truth,
     World,
     WorldConfig,
