@@ -8,6 +8,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from federation.crypto.batch_gradient import GradientOpener
+from federation.crypto.cipher import Decryptor
 from federation.errors import MalformedError
 from federation.protocol.messages import (
     ClearGradients,
@@ -120,9 +121,10 @@ class ItemTraining:
             self._plan.paced.trainer, labels, seed=derive_seed(config.seed, "trainer")
         )
         self._state = _Progress(EarlyStopping(config.training.stopping), self._trainer.save())
-        self._send_summing_key()
+        self._decryptor = self._send_summing_key()
         self._opener = self._send_gradient_key()
         self._slots = len(data.users)
+        self._summed = np.empty((0, config.dim), np.float32)  # until the others' work is done
 
     @property
     def history(self) -> History:
@@ -133,14 +135,14 @@ class ItemTraining:
         """(m, d + 1) index vectors."""
         return self._trainer.item_matrix()
 
-    def _send_summing_key(self) -> None:
+    def _send_summing_key(self) -> Decryptor:
         cipher = forward_cipher(self._session.config, len(self._talks))
         keys = cipher.key_pair()
-        self._decryptor = cipher.decryptor(keys)
         message = SummingKey(keys.public)
         self._session.link.post(COORDINATOR, message)
         for talk in self._talks.values():
             talk.say(message)
+        return cipher.decryptor(keys)
 
     def _send_gradient_key(self) -> GradientOpener | None:
         config = self._session.config
