@@ -11,6 +11,7 @@ from federation.protocol.limits import Limits
 
 QUEUE_FRAMES: Final = 64  # frames that wait for one party before senders have to
 SEND_TIMEOUT_S: Final = 120.0
+POLL_S: Final = 0.25  # how long a waiting party may miss that the hub was closed
 
 
 class MemoryHub:
@@ -65,9 +66,6 @@ class MemoryHub:
                 if waited >= timeout:
                     raise PeerLostError(f"nothing came for {timeout:.0f} s") from None
         raise PeerLostError("the hub is closed")
-
-
-POLL_S: Final = 0.25  # how long a waiting party may miss that the hub was closed
 
 
 class MemoryTransport:
