@@ -13,6 +13,12 @@ SimulationError
     └── ArchiveError          an archive that cannot be unpacked safely
 """
 
+from typing import Final
+
+from federation.errors import FederationError
+from parties.errors import PartiesError
+from towers.errors import TowersError
+
 
 class SimulationError(Exception):
     """Base of every error the simulations package raises on purpose."""
@@ -67,3 +73,15 @@ class ChecksumError(FetchError):
 
 class ArchiveError(FetchError):
     """An archive is damaged, too large, or names files outside its folder."""
+
+
+# What a run may end with that a person can do something about; anything else is a mistake of
+# this program and keeps its traceback.
+EXPECTED: Final = (
+    FederationError,
+    PartiesError,
+    SimulationError,
+    TowersError,
+    OSError,
+    MemoryError,
+)

@@ -13,24 +13,13 @@ from multiprocessing.context import SpawnProcess
 from threading import Thread
 from typing import Final, cast
 
-from federation.errors import FederationError
-from parties.errors import PartiesError
 from parties.events import Progress
-from simulations.errors import SimulationError, TaskFailedError
+from simulations.errors import EXPECTED, TaskFailedError
 from simulations.tasks import Task
 from simulations.work import perform
-from towers.errors import TowersError
 
 BLAS_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 GRACE_S: Final = 5.0  # for a process that was asked to end
-EXPECTED: Final = (
-    FederationError,
-    PartiesError,
-    SimulationError,
-    TowersError,
-    OSError,
-    MemoryError,
-)
 
 Listener = Callable[[Task, Progress], None]
 

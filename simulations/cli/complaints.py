@@ -4,22 +4,9 @@ from typing import Final
 
 from rich.console import Console
 
-from federation.errors import FederationError
-from parties.errors import PartiesError
-from simulations.errors import SimulationError
-from towers.errors import TowersError
-
 FAILURE: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
-EXPECTED: Final = (
-    FederationError,
-    PartiesError,
-    SimulationError,
-    TowersError,
-    OSError,
-    MemoryError,
-)
 
 
 def sentence(error: Exception) -> str:

@@ -17,13 +17,13 @@ import typer
 
 from federation.errors import SettingError
 from simulations.cli.complaints import (
-    EXPECTED,
     FAILURE,
     INTERRUPTED,
     USAGE,
     complain,
     say,
 )
+from simulations.errors import EXPECTED
 from towers.errors import ConfigError
 
 # A privacy product phones nobody; both must be set before Flower is imported anywhere.

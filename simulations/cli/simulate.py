@@ -18,10 +18,10 @@ from rich.console import Console
 from federation.errors import SettingError
 from federation.protocol.profile import Profile
 from parties.settings import parse_assignment
-from simulations.cli.complaints import EXPECTED, INTERRUPTED, say, sentence
+from simulations.cli.complaints import INTERRUPTED, say, sentence
 from simulations.cli.progress import LiveProgress
 from simulations.cli.summary import print_summary
-from simulations.errors import RunStoppedError
+from simulations.errors import EXPECTED, RunStoppedError
 from simulations.run_folder import WORLD, Plan, RunFolder, SimulationConfig
 from simulations.simulate import Run, begin, simulate
 from simulations.simulate import resume as resume_run
