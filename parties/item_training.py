@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from federation.crypto.batch_gradient import GradientOpener
 from federation.crypto.cipher import Decryptor
@@ -26,20 +25,19 @@ from parties.alignment import ItemAlignment
 from parties.archive import pack_arrays, unpack_arrays
 from parties.batches import BatchPlan
 from parties.ciphers import GROUP_ROWS, forward_cipher, gradient_config, wants_gradient_key
-from parties.config import COORDINATOR, RunConfig
+from parties.config import COORDINATOR
 from parties.data import ItemData
 from parties.errors import CheckpointError
 from parties.events import Progress, Stage
+from parties.labels import side_codes, slot_labels
 from parties.seeds import derive_seed
 from parties.session import Session
 from parties.talk import Talk
-from towers.dssm import SideCodes
-from towers.encoders import fit_encoder
 from towers.errors import StateError
-from towers.features import Features, Floats
+from towers.features import Floats
 from towers.pooled import EpochReport
-from towers.stopping import EarlyStopping, hold_out
-from towers.training import ItemTrainer, Labels
+from towers.stopping import EarlyStopping
+from towers.training import ItemTrainer
 
 Groups = npt.NDArray[np.int64]
 History = tuple[EpochReport, ...]
@@ -52,45 +50,6 @@ class _Progress:
     early: EarlyStopping
     best: bytes = field(repr=False)
     history: list[EpochReport] = field(default_factory=list)
-
-
-def side_codes(own: Features | None, songs: Features | None, config: RunConfig) -> SideCodes:
-    """Encode what the item party knows itself; nothing becomes a width of 0."""
-
-    def encode(features: Features | None, purpose: str) -> Floats | None:
-        if features is None:
-            return None
-        return fit_encoder(features, config.encoder, seed=derive_seed(config.seed, purpose))
-
-    users, items = encode(own, "own"), encode(songs, "songs")
-    empty = np.empty((0, 0), np.float32)
-    return SideCodes(
-        users=users if users is not None else empty, songs=items if items is not None else empty
-    )
-
-
-def slot_labels(
-    listening: sp.csr_array, slot_of_user: Groups, side: SideCodes, config: RunConfig
-) -> Labels:
-    """Labels in slot order, split into what trains and what decides when to stop.
-
-    Args:
-        listening: (n, m) in user order.
-        slot_of_user: (n,) permutation.
-        side: the item party's codes, users in user order, or of width 0.
-        config: validation share and seed.
-    """
-    user_of_slot = np.argsort(slot_of_user)
-    by_slot = sp.csr_array(listening[user_of_slot], dtype=np.float32)
-    train, validation = hold_out(
-        by_slot,
-        config.training.validation_share,
-        seed=derive_seed(config.seed, "validation"),
-    )
-    users, songs = listening.shape
-    own = side.users[user_of_slot] if side.users.size else np.empty((users, 0), np.float32)
-    codes = side.songs if side.songs.size else np.empty((songs, 0), np.float32)
-    return Labels(train=train, validation=validation, side=SideCodes(users=own, songs=codes))
 
 
 class ItemTraining:

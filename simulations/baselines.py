@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from parties.batches import BatchPlan
 from parties.config import ITEM, RunConfig
 from parties.data import ItemData, PartnerData
-from parties.item_training import side_codes, slot_labels
+from parties.labels import side_codes, slot_labels
 from parties.seeds import derive_seed
 from simulations.federation import party_seed
 from towers.central import CentralConfig, central_sides

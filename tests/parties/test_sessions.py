@@ -35,7 +35,8 @@ from parties.batches import BatchPlan
 from parties.ciphers import forward_cipher
 from parties.config import COORDINATOR, ITEM, RunConfig
 from parties.events import Progress, Stage
-from parties.item_training import History, side_codes, slot_labels
+from parties.item_training import History
+from parties.labels import side_codes, slot_labels
 from parties.seeds import derive_seed
 from tests.parties.harness import (
     Ended,
