@@ -101,7 +101,6 @@ class _Table:
         self._identities = {name: Identity.generate() for name in self.names}
         self._limits = Limits(
             max_frame_bytes=scenario.config.exchange.max_frame_mib * MIB,
-            max_users=scenario.config.alignment.max_users,
         )
         self.hub = MemoryHub(self.names, self._limits)
 

@@ -12,6 +12,5 @@ class Limits:
     max_frame_bytes: int = 256 * MIB
     max_greeting_bytes: int = 1024  # body of a greeting: read before anyone is authenticated
     max_parts: int = 4096  # byte strings in one message
-    max_users: int = 4_000_000  # points one party may bring to the alignment
     max_stashed_frames: int = 64  # messages of one sender that wait for their turn
     max_stashed_bytes: int = 512 * MIB  # bytes of them; one message alone may always wait
