@@ -137,6 +137,8 @@ class ItemTraining:
             for talk in self._talks.values():
                 talk.say(TrainingEnd(resume.epoch, best=False))
             return
+        # Said before the first step, which is part of the training's time.
+        self._report(self._plan.step(resume.epoch + 1, 0))
         for epoch in range(resume.epoch + 1, self._session.config.training.epochs):
             losses = []
             for number, groups in enumerate(self._plan.epoch(epoch)):
@@ -152,6 +154,7 @@ class ItemTraining:
 
     def _train_alone(self) -> None:
         """Under `frozen` the sums never change, so nobody need be asked again."""
+        self._report(0)
         for epoch in range(self._session.config.training.epochs):
             losses = []
             for number, groups in enumerate(self._plan.epoch(epoch)):
@@ -205,6 +208,7 @@ class ItemTraining:
         """(n, d) sums of every slot."""
         batches = list(self._plan.serving())
         parts = []
+        self._session.watch(Progress(stage=Stage.SERVING, done=0, total=len(batches)))
         for done, (step, groups) in enumerate(batches, start=1):
             padded = len(self._plan.padded_rows(groups))
             parts.append(self._hear_sum(step, padded)[: len(self._plan.rows(groups))])
