@@ -154,7 +154,7 @@ def test_a_partner_whose_features_cannot_be_encoded_tells_the_others() -> None:
     "change",
     [
         {"seed": 1},
-        {"exchange__clip": 4.0},
+        {"exchange__clip": 2.0},
         {"exchange__batch_groups": 3},
         {"exchange__partner_dropout": 0.5},
         {"encoder__width": 9},
