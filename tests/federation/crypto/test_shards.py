@@ -148,7 +148,7 @@ def test_a_worker_loads_no_heavy_library() -> None:
         "import sys; from federation.crypto.shards import serve; "
         "print(*{'torch', 'tenseal', 'pandas', 'numpy', 'flwr'} & set(sys.modules))"
     )
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, check=True, text=True
     )
     assert done.stdout.split() == []
