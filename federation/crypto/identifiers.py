@@ -56,6 +56,8 @@ def prepare(
 
 
 def _encoded(text: str) -> bytes:
+    if text.isascii():  # in normal form already, and most identifiers are
+        return text.strip().encode()
     try:
         return normalize("NFC", text).strip().encode()
     except UnicodeEncodeError:

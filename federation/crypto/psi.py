@@ -182,13 +182,10 @@ class Blinder:
             raise MalformedError(f"{len(returned)} points came back of {count} sent")
         check_canonical(returned)
         self._refuse_own(returned)
-        shared = sorted(
-            (point, i)
-            for i, point in zip(self._order, returned, strict=True)
-            if point in self._theirs
-        )
+        index = dict(zip(returned, self._order, strict=True))
+        shared = sorted(self._theirs.intersection(returned))
         self._phase = Phase.MATCHED
-        return np.array([i for _, i in shared], dtype=np.int64)
+        return np.array([index[point] for point in shared], dtype=np.int64)
 
     def _expect(self, phase: Phase) -> None:
         if self._phase is not phase:
