@@ -104,8 +104,8 @@ class GradientConfig:
         if rows < needed and not self.noised:
             raise SmallBatchError(
                 f"a batch of {rows} users is too small for columns={self.columns}: without noise "
-                f"it needs {needed}, or single gradients could be recovered from the sum. Take a "
-                "larger batch, fewer columns, or noised=True"
+                f"it needs {needed}, or single gradients could be recovered from the sum. Take "
+                "more exchange.batch_groups, a lower encoder.width, or profile frozen"
             )
         if rows > self.max_rows:
             raise SettingError(f"a batch of {rows} users is more than max_rows={self.max_rows}")
