@@ -49,7 +49,7 @@ def test_a_batch_below_eight_users_a_column_is_refused_with_the_ways_out() -> No
     config.refuse_batch(256)
     with pytest.raises(SmallBatchError, match=r"255 users .* columns=32: .* needs 256") as refused:
         config.refuse_batch(255)
-    for way_out in ("larger batch", "fewer columns", "noised=True"):
+    for way_out in ("exchange.batch_groups", "encoder.width", "profile frozen"):
         assert way_out in str(refused.value)
     GradientConfig(columns=32, clip=1.0, noised=True).refuse_batch(128)
 
