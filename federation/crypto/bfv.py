@@ -9,7 +9,6 @@ Both primes stay far below the 109 bits that 128-bit security allows at degree 4
 Source: Fan & Vercauteren (IACR ePrint 2012/144); homomorphicencryption.org standard, table 1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.crypto import he
+from federation.crypto.adding import CiphertextAdder
 from federation.crypto.cipher import (
     CipherConfig,
     KeyPair,
@@ -24,7 +24,6 @@ from federation.crypto.cipher import (
     Scheme,
     Shape,
     checked_bodies,
-    checked_contributions,
     checked_shape,
     checked_values,
     fingerprint,
@@ -129,24 +128,6 @@ class BfvEncryptor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BfvAdder:
-    """Adds one contribution of every partner under their common key."""
-
-    setting: _Setting
-    context: he.PublicContext = field(repr=False)
-
-    def add(self, contributions: Sequence[Payloads], *, shape: Shape) -> Payloads:
-        """Add one contribution of every partner; see `Adder.add`."""
-        setting = self.setting
-        checked_contributions(contributions, parties=setting.config.parties)
-        count = checked_shape(shape)
-        bodies = [setting.bodies(payloads, count=count) for payloads in contributions]
-        return tuple(
-            setting.fingerprint + self.context.add(parts) for parts in zip(*bodies, strict=True)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BfvDecryptor:
     """Opens the sum with the secret key."""
 
@@ -217,10 +198,10 @@ class BfvCipher:
         setting = _Setting.of(self.config, public=public)
         return BfvEncryptor(setting, setting.load(public), masks, rng)
 
-    def adder(self, public: bytes) -> BfvAdder:
+    def adder(self, public: bytes) -> CiphertextAdder:
         """Make the hub's end; see `Cipher.adder`."""
         setting = _Setting.of(self.config, public=public)
-        return BfvAdder(setting=setting, context=setting.load(public))
+        return CiphertextAdder(setting=setting, context=setting.load(public))
 
     def decryptor(self, key_pair: KeyPair) -> BfvDecryptor:
         """Make the item party's end.

@@ -8,7 +8,6 @@ Source: Cheon, Kim, Kim & Song (ASIACRYPT 2017); the attack in the caveat: Li & 
 (EUROCRYPT 2021).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.crypto import he
+from federation.crypto.adding import CiphertextAdder
 from federation.crypto.cipher import (
     CipherConfig,
     KeyPair,
@@ -23,7 +23,6 @@ from federation.crypto.cipher import (
     Scheme,
     Shape,
     checked_bodies,
-    checked_contributions,
     checked_shape,
     checked_values,
     fingerprint,
@@ -102,24 +101,6 @@ class CkksEncryptor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CkksAdder:
-    """Adds one contribution of every partner under their common key."""
-
-    setting: _Setting
-    context: he.PublicContext = field(repr=False)
-
-    def add(self, contributions: Sequence[Payloads], *, shape: Shape) -> Payloads:
-        """Add one contribution of every partner; see `Adder.add`."""
-        setting = self.setting
-        checked_contributions(contributions, parties=setting.config.parties)
-        count = checked_shape(shape)
-        bodies = [setting.bodies(payloads, count=count) for payloads in contributions]
-        return tuple(
-            setting.fingerprint + self.context.add(parts) for parts in zip(*bodies, strict=True)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CkksDecryptor:
     """Opens the sum with the secret key."""
 
@@ -189,10 +170,10 @@ class CkksCipher:
         setting = _Setting.of(self.config, public=public)
         return CkksEncryptor(setting, setting.load(public))
 
-    def adder(self, public: bytes) -> CkksAdder:
+    def adder(self, public: bytes) -> CiphertextAdder:
         """Make the hub's end; see `Cipher.adder`."""
         setting = _Setting.of(self.config, public=public)
-        return CkksAdder(setting=setting, context=setting.load(public))
+        return CiphertextAdder(setting=setting, context=setting.load(public))
 
     def decryptor(self, key_pair: KeyPair) -> CkksDecryptor:
         """Make the item party's end.
