@@ -1,10 +1,13 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from parties.data import ItemData, PartnerData
 from parties.errors import DataError
-from parties.events import Progress, Stage, ignore_progress
+from parties.events import ignore_progress
+from parties.session import Session
 from towers.features import Features
 
 LISTENING = sp.csr_array(np.eye(3, 2, dtype=np.float32))
@@ -15,8 +18,9 @@ def rows(count: int) -> Features:
 
 
 def test_data_of_matching_rows_is_taken() -> None:
-    ItemData(users=["a", "b", "c"], listening=LISTENING, own=rows(3), songs=rows(2))
-    PartnerData(["a"], rows(1))
+    item = ItemData(users=["a", "b", "c"], listening=LISTENING, own=rows(3), songs=rows(2))
+    assert len(item.users) == item.listening.shape[0]
+    assert PartnerData(["a"], rows(1)).features.rows == 1
 
 
 @pytest.mark.parametrize(
@@ -46,5 +50,5 @@ def test_printed_data_shows_no_user() -> None:
     assert "ada" not in repr(PartnerData(["ada"], rows(1)))
 
 
-def test_nobody_has_to_watch() -> None:
-    ignore_progress(Progress(stage=Stage.DATA, done=0, total=1))
+def test_a_session_without_a_watcher_ignores_progress() -> None:
+    assert {field.name: field.default for field in fields(Session)}["watch"] is ignore_progress

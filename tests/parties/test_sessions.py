@@ -246,7 +246,8 @@ def test_frozen_keeps_nobody_waiting_while_the_item_party_trains_alone() -> None
         if progress.stage is Stage.TRAINING and progress.done == 1:
             time.sleep(1.5)
 
-    federate(config, TWO, watch=dawdle)
+    ended = federate(config, TWO, watch=dawdle)
+    assert len(ended.item.history) == 2
 
 
 @pytest.mark.parametrize("role", [COORDINATOR, ITEM, "forum"])

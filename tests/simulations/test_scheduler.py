@@ -103,6 +103,7 @@ def test_a_bug_in_a_worker_is_told_apart_from_a_kill(
 
 def test_nothing_to_do_is_done_at_once() -> None:
     run_tasks([], ignore)
+    assert not active_children()
 
 
 def test_there_is_a_core_to_run_on() -> None:

@@ -110,7 +110,9 @@ def test_a_link_knows_its_name_and_its_run(links: dict[str, Link]) -> None:
 
 
 def test_a_party_alone_on_the_roster_has_nobody_to_greet() -> None:
-    Line(names=("item",)).links()["item"].greet()
+    alone = Line(names=("item",)).links()["item"]
+    alone.greet()
+    assert sum(alone.traffic.frames_by_stage().values()) == 0
 
 
 def test_nothing_can_be_posted_before_greeting() -> None:
@@ -200,7 +202,9 @@ def test_stopping_goes_on_when_the_others_are_gone() -> None:
     greet_all(links)
     hub.close()
 
+    before = links["item"].traffic.frames_by_stage()
     links["item"].stop("enough")
+    assert links["item"].traffic.frames_by_stage() == before
 
 
 def test_a_party_that_stops_while_greeting_does_not_wait_long_for_the_others(

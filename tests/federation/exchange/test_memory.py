@@ -58,6 +58,8 @@ def test_a_sender_waits_until_a_slow_party_takes_a_frame() -> None:
     item.send(FRAME)
     reader.join()
 
+    assert [social.receive(1.0) for _ in range(QUEUE_FRAMES)] == [FRAME] * QUEUE_FRAMES
+
 
 def test_a_party_that_takes_no_frames_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.2)
