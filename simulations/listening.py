@@ -1,64 +1,36 @@
-"""A data set as the arrays that parties and evaluation work on."""
+"""A data set as the arrays that a simulation works on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
 
-from parties.data import ItemData, PartnerData
-from parties.errors import DataError
-from parties.tables.features import FeatureFrame
+from parties.data import PartnerData
+from parties.listening import ItemListening, item_listening, partner_data
 from parties.tables.federation import FederationTables
-from parties.tables.item_party import ItemTables
-from parties.tables.matrix import to_features
-from towers.features import Features
 
 Ids = npt.NDArray[np.int64]
-MAX_SEGMENTS = 12  # categories of a user column that is still worth a cohort each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
-    """Who listened to what, and what everybody knows, by number.
+class Listening(ItemListening):
+    """What the item party knows, and beside it what every partner brings.
 
     Args:
         name: of the data set.
-        users: (n,) the item party's users, sorted.
-        items: (m,) songs, sorted.
-        weights: (n, m) plays, seconds or whatever `weight` counts; above 0 where a user listened.
-        own: n rows of the item party's own features, or None.
-        songs: m rows of song features, or None.
         partners: partner → what it brings.
-        entry_points: (n,) where most of a user's plays began; empty text if unknown.
-        segments: (n,) a category the item party knows of a user; empty text if unknown.
     """
 
     name: str
-    users: Sequence[str] = field(repr=False)
-    items: Sequence[str] = field(repr=False)
-    weights: sp.csr_array = field(repr=False)
-    own: Features | None = field(repr=False)
-    songs: Features | None = field(repr=False)
     partners: Mapping[str, PartnerData] = field(repr=False)
-    entry_points: npt.NDArray[np.str_] = field(repr=False)
-    segments: npt.NDArray[np.str_] = field(repr=False)
 
     def known(self) -> npt.NDArray[np.bool_]:
         """(n, partners) whether a partner knows a user. Simulations alone can ask this."""
         users = pd.Index(self.users)
         columns = [users.isin(data.identifiers) for data in self.partners.values()]
         return np.column_stack(columns)
-
-    def item_data(self, hidden: Ids) -> ItemData:
-        """What the item party brings when the listening of some users is hidden from it."""
-        shown = np.ones(len(self.users), np.float32)
-        shown[hidden] = 0
-        listening = sp.csr_array(sp.diags_array(shown) @ self.weights, dtype=np.float32)
-        listening.eliminate_zeros()
-        return ItemData(users=self.users, listening=listening, own=self.own, songs=self.songs)
 
 
 def listening_of(tables: FederationTables) -> Listening:
@@ -67,85 +39,15 @@ def listening_of(tables: FederationTables) -> Listening:
     Raises:
         DataError: nobody listened to anything.
     """
-    events = _heard(tables.item.events)
-    if events.empty:
-        raise DataError("no event is left to learn from: every one was skipped or weighs nothing")
-    users = sorted({*events["user_id"], *(tables.item.users.ids if tables.item.users else ())})
-    items = sorted({*events["item_id"], *(tables.item.items.ids if tables.item.items else ())})
+    item = item_listening(tables.item)
     return Listening(
         name=tables.name,
-        users=users,
-        items=items,
-        weights=_weights(events, users, items),
-        own=_features(tables.item.users, users),
-        songs=_features(tables.item.items, items),
-        partners={
-            partner.name: PartnerData(
-                partner.user_ids, _required(partner.features, partner.user_ids)
-            )
-            for partner in tables.partners
-        },
-        entry_points=_most_frequent(events, "entry_point", users),
-        segments=_segments(tables.item, users),
+        users=item.users,
+        items=item.items,
+        weights=item.weights,
+        own=item.own,
+        songs=item.songs,
+        partners={partner.name: partner_data(partner) for partner in tables.partners},
+        entry_points=item.entry_points,
+        segments=item.segments,
     )
-
-
-def _heard(events: pd.DataFrame) -> pd.DataFrame:
-    """Events that speak for a song: not skipped, and of a weight above 0."""
-    kept = np.ones(len(events), dtype=bool)
-    if "skipped" in events:
-        kept &= ~events["skipped"].to_numpy(dtype=bool, na_value=False)
-    if "weight" in events:
-        kept &= events["weight"].to_numpy(dtype=float) > 0
-    return events[kept]
-
-
-def _weights(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -> sp.csr_array:
-    """(n, m) listened seconds if they are known, else the given weights, else plays."""
-    amount = np.ones(len(events))
-    if "weight" in events:
-        amount = events["weight"].to_numpy(dtype=float)
-    elif "played_seconds" in events:
-        seconds = events["played_seconds"].to_numpy(dtype=float)
-        amount = np.maximum(np.nan_to_num(seconds, nan=1.0), 1.0)
-    rows = pd.Index(users).get_indexer(pd.Index(events["user_id"]))
-    columns = pd.Index(items).get_indexer(pd.Index(events["item_id"]))
-    matrix = sp.coo_array((amount, (rows, columns)), shape=(len(users), len(items)))
-    return sp.csr_array(matrix, dtype=np.float64)
-
-
-def _features(frame: FeatureFrame | None, ids: Sequence[str]) -> Features | None:
-    """None also when nothing in the table tells two rows apart from the rest, as names do not."""
-    if frame is None:
-        return None
-    features = _required(frame, ids)
-    return features if features.known().any() else None
-
-
-def _required(frame: FeatureFrame, ids: Sequence[str]) -> Features:
-    matrix = to_features(frame, ids)
-    return Features(multi_hot=matrix.multi_hot, dense=matrix.dense)
-
-
-def _most_frequent(
-    events: pd.DataFrame, column: str, users: Sequence[str]
-) -> npt.NDArray[np.str_]:
-    if column not in events:
-        return np.full(len(users), "", dtype=np.str_)
-    counts = events.dropna(subset=[column]).groupby(["user_id", column]).size()
-    best = counts.sort_values(ascending=False, kind="stable").reset_index()
-    first = best.drop_duplicates("user_id").set_index("user_id")[column]
-    return first.reindex(pd.Index(users)).fillna("").to_numpy(dtype=np.str_)
-
-
-def _segments(item: ItemTables, users: Sequence[str]) -> npt.NDArray[np.str_]:
-    """The first column of the item party's user table with few categories."""
-    empty = np.full(len(users), "", dtype=np.str_)
-    if item.users is None:
-        return empty
-    for name, kind in item.users.kinds.items():
-        values = item.users.table[name]
-        if kind.value == "categorical" and values.nunique() <= MAX_SEGMENTS:
-            by_user = pd.Series(values.to_numpy(), index=item.users.ids)
-            return by_user.reindex(pd.Index(users)).fillna("").to_numpy(dtype=np.str_)
-    return empty

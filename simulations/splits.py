@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.errors import SettingError
+from parties.listening import cold_users as hidden_listeners
 from recall.metrics import CUTOFFS
 from simulations.listening import Listening
 
@@ -51,5 +52,4 @@ def cold_users(listening: Listening, share: float, *, seed: int) -> Ids:
             f"{len(listeners)} listeners cannot be split by evaluation.cold_share = {share}: at "
             f"least {MIN_SIDE} users are needed on each side"
         )
-    order = np.random.default_rng(seed).permutation(listeners)
-    return np.sort(order[:count]).astype(np.int64)
+    return hidden_listeners(listening.weights, share, seed=seed)
