@@ -1,6 +1,8 @@
 """Every error of the parties package.
 
 PartiesError
+├── PartyFileError            a party.toml says something it may not say
+├── PolicyError               a run is ordered that this party did not agree to
 └── DataError                 a table or its description cannot be used
     ├── MissingFileError      a file the description names is not there
     ├── EmptyTableError       a file without a header or without rows
@@ -20,6 +22,71 @@ class PartiesError(Exception):
 
 class CheckpointError(PartiesError):
     """A checkpoint cannot be written, is missing or is damaged; the message names the file."""
+
+
+class PartyFileError(PartiesError):
+    """A party.toml cannot be used; the message names file and key and says what to write.
+
+    Args:
+        problem: what is wrong and what to write.
+        file: the party.toml.
+        key: its dotted key at fault; None for the file as a whole.
+    """
+
+    def __init__(self, problem: str, *, file: Path, key: str | None = None) -> None:
+        self.problem = problem
+        self.file = file
+        self.key = key
+        place = f"{file}, {key}" if key else f"{file}"
+        super().__init__(f"{place}: {problem}")
+
+
+class PolicyError(PartiesError):
+    """A coordinator orders what this party's [policy] does not allow; nothing was started."""
+
+
+class KeysError(PartiesError):
+    """Keys, certificates or a roster cannot be made or used; the message names the file."""
+
+
+class KeysExistError(KeysError):
+    """Something is already where keys would be written; nothing was overwritten."""
+
+
+class KeysMissingError(KeysError):
+    """A file of a key folder is not there; the message says where it comes from."""
+
+
+class ExposedKeyError(KeysError):
+    """Others may read a secret, or change what is trusted; the message holds the chmod."""
+
+
+class KeyFormatError(KeysError):
+    """A file is not what its name says, or holds another kind of key."""
+
+
+class KeyMismatchError(KeysError):
+    """Files of one key folder, or the folder and the roster, do not belong together."""
+
+
+class CertificateError(KeysError):
+    """A certificate is for another key or name, or of another authority."""
+
+
+class CertificateExpiredError(CertificateError):
+    """A certificate's time is over."""
+
+
+class CertificateNotYetValidError(CertificateError):
+    """A certificate's time has not come, or this machine's clock is wrong."""
+
+
+class SigningRefusedError(KeysError):
+    """A certificate request will not be signed; nothing was written."""
+
+
+class RosterError(KeysError):
+    """A roster or a card says something it may not say."""
 
 
 class DataError(PartiesError):
