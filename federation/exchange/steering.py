@@ -20,11 +20,13 @@ class Answer:
         order: number of the `begin` it answers.
         values: what the party reports; empty when it failed.
         failure: why it failed, in words; None when it did not.
+        unreachable: the carrier lost sight of the node, which may well go on with the order.
     """
 
     order: int
     values: Order
     failure: str | None = None
+    unreachable: bool = False
 
 
 class Steering(Protocol):
