@@ -3,6 +3,7 @@
 PartiesError
 ├── PartyFileError            a party.toml says something it may not say
 ├── PolicyError               a run is ordered that this party did not agree to
+├── JobError                  a job or its folder cannot be used
 └── DataError                 a table or its description cannot be used
     ├── MissingFileError      a file the description names is not there
     ├── EmptyTableError       a file without a header or without rows
@@ -87,6 +88,10 @@ class SigningRefusedError(KeysError):
 
 class RosterError(KeysError):
     """A roster or a card says something it may not say."""
+
+
+class JobError(PartiesError):
+    """A job is unknown, its folder damaged or in use by another process of this party."""
 
 
 class DataError(PartiesError):
