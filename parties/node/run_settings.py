@@ -65,7 +65,7 @@ def shown(value: object) -> str:
 
 def _joined(prefix: str, key: object) -> str:
     if not isinstance(key, str) or not key or len(key) > MAX_TEXT:
-        raise SettingError(f"{shown(key) if len(str(key)) < 1000 else 'a long key'} is no setting")
+        raise SettingError(f"a key must be a name of at most {MAX_TEXT} characters")
     return f"{prefix}.{key}" if prefix else key
 
 
