@@ -1,0 +1,1 @@
+"""What puts a federation on machines, and the rehearsal of it on one."""
