@@ -4,6 +4,18 @@ PartiesError
 ├── PartyFileError            a party.toml says something it may not say
 ├── PolicyError               a run is ordered that this party did not agree to
 ├── JobError                  a job or its folder cannot be used
+├── CheckpointError           a checkpoint cannot be written, is missing or is damaged
+├── KeysError                 keys, certificates or a roster cannot be made or used
+│   ├── KeysExistError        something is already where keys would be written
+│   ├── KeysMissingError      a file of a key folder is not there
+│   ├── ExposedKeyError       others may read a secret or change what is trusted
+│   ├── KeyFormatError        a file is not what its name says, or of another kind of key
+│   ├── KeyMismatchError      files of one folder, or folder and roster, do not belong together
+│   ├── OwnCertificateError   this party's certificate cannot be used
+│   │   ├── CertificateExpiredError      its time is over
+│   │   └── CertificateNotYetValidError  its time has not come, or the clock is wrong
+│   ├── SigningRefusedError   a certificate request will not be signed
+│   └── RosterError           a roster or card says something it may not say
 └── DataError                 a table or its description cannot be used
     ├── MissingFileError      a file the description names is not there
     ├── EmptyTableError       a file without a header or without rows
@@ -92,6 +104,50 @@ class RosterError(KeysError):
 
 class JobError(PartiesError):
     """A job is unknown, its folder damaged or in use by another process of this party."""
+
+
+class KeysError(PartiesError):
+    """Keys, certificates or a roster cannot be made or used; the message names the file."""
+
+
+class KeysExistError(KeysError):
+    """Something is already where keys would be written; nothing was overwritten."""
+
+
+class KeysMissingError(KeysError):
+    """A file of a key folder is not there; the message says where it comes from."""
+
+
+class ExposedKeyError(KeysError):
+    """Others may read a secret, or change what is trusted; the message holds the chmod."""
+
+
+class KeyFormatError(KeysError):
+    """A file is not what its name says, or holds another kind of key."""
+
+
+class KeyMismatchError(KeysError):
+    """Files of one key folder, or the folder and the roster, do not belong together."""
+
+
+class OwnCertificateError(KeysError):
+    """This party's certificate is for another key or name, or of another authority."""
+
+
+class CertificateExpiredError(OwnCertificateError):
+    """A certificate's time is over."""
+
+
+class CertificateNotYetValidError(OwnCertificateError):
+    """A certificate's time has not come, or this machine's clock is wrong."""
+
+
+class SigningRefusedError(KeysError):
+    """A certificate request will not be signed; nothing was written."""
+
+
+class RosterError(KeysError):
+    """A roster or a card says something it may not say."""
 
 
 class DataError(PartiesError):
