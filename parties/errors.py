@@ -58,50 +58,6 @@ class PolicyError(PartiesError):
     """A coordinator orders what this party's [policy] does not allow; nothing was started."""
 
 
-class KeysError(PartiesError):
-    """Keys, certificates or a roster cannot be made or used; the message names the file."""
-
-
-class KeysExistError(KeysError):
-    """Something is already where keys would be written; nothing was overwritten."""
-
-
-class KeysMissingError(KeysError):
-    """A file of a key folder is not there; the message says where it comes from."""
-
-
-class ExposedKeyError(KeysError):
-    """Others may read a secret, or change what is trusted; the message holds the chmod."""
-
-
-class KeyFormatError(KeysError):
-    """A file is not what its name says, or holds another kind of key."""
-
-
-class KeyMismatchError(KeysError):
-    """Files of one key folder, or the folder and the roster, do not belong together."""
-
-
-class CertificateError(KeysError):
-    """A certificate is for another key or name, or of another authority."""
-
-
-class CertificateExpiredError(CertificateError):
-    """A certificate's time is over."""
-
-
-class CertificateNotYetValidError(CertificateError):
-    """A certificate's time has not come, or this machine's clock is wrong."""
-
-
-class SigningRefusedError(KeysError):
-    """A certificate request will not be signed; nothing was written."""
-
-
-class RosterError(KeysError):
-    """A roster or a card says something it may not say."""
-
-
 class JobError(PartiesError):
     """A job is unknown, its folder damaged or in use by another process of this party."""
 
