@@ -11,12 +11,15 @@ from federation.protocol.messages import (
     Activations,
     Collected,
     Goodbye,
+    ProgressReport,
     SummedActivations,
     SummingKey,
 )
 from parties.ciphers import check_ciphers, forward_cipher
 from parties.cohort import check_cohort
 from parties.config import ITEM, RunConfig
+from parties.events import Watcher, ignore_progress
+from parties.reporting import to_progress
 from parties.session import telling_others
 
 
@@ -30,8 +33,21 @@ class CoordinatorOutcome:
 class Coordinator:
     """Sums the partners' protected activations, step by step, for the item party."""
 
-    def __init__(self, link: Link, config: RunConfig, partners: Sequence[str]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        config: RunConfig,
+        partners: Sequence[str],
+        *,
+        watch: Watcher = ignore_progress,
+    ) -> None:
         """Serve one run.
+
+        Args:
+            link: its line to the others.
+            config: the run.
+            partners: all partners of the run, in the order sums are made.
+            watch: told what the item party reports of the run's progress.
 
         Raises:
             SinglePartnerError, SettingError: the cohort is too small for the profile, or a
@@ -39,6 +55,7 @@ class Coordinator:
         """
         self._link = link
         self._config = config
+        self._watch = watch
         floor = check_cohort(config, partners)
         check_ciphers(config, len(partners))
         self._collector: Collector[Activations] = Collector(partners, min_cohort=floor)
@@ -55,20 +72,28 @@ class Coordinator:
             return self._serve()
 
     def _serve(self) -> CoordinatorOutcome:
-        key = self._link.receive(ITEM, SummingKey)
         cipher = forward_cipher(self._config, len(self._collector.cohort))
-        adder = cipher.adder(key.public)
+        adder = cipher.adder(self._await_key())
         sums = 0
         while True:
             sender, message = self._link.receive_any()
             match message:
                 case Activations():
                     sums += self._collect(adder, sender, message)
+                case ProgressReport() if sender == ITEM:
+                    self._watch(to_progress(message))
                 case Goodbye() if sender == ITEM:
                     return CoordinatorOutcome(sums)
                 case _:
                     kind = type(message).__name__
                     raise OutOfTurnError(f"{sender} sent {kind} to the coordinator")
+
+    def _await_key(self) -> bytes:
+        """The public key of the sums; alignment goes on until it comes."""
+        kinds: tuple[type[SummingKey | ProgressReport], ...] = (SummingKey, ProgressReport)
+        while isinstance(message := self._link.receive(ITEM, *kinds), ProgressReport):
+            self._watch(to_progress(message))
+        return message.public
 
     def _collect(self, adder: Adder, sender: str, message: Activations) -> int:
         gathered = self._collector.accept(sender, message.step, message)

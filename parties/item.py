@@ -1,7 +1,7 @@
 """The item party: it holds songs and listening, and learns from sums alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ from parties.cohort import check_cohort
 from parties.config import COORDINATOR
 from parties.data import ItemData
 from parties.errors import CheckpointError
-from parties.events import Progress, Stage
+from parties.events import Progress, Stage, Watcher
 from parties.item_training import History, ItemTraining
+from parties.reporting import ProgressReporter
 from parties.session import Session, telling_others
 from parties.talk import Talk
 from towers.features import Floats
@@ -71,9 +72,13 @@ class ItemParty:
 
     def _lead(self) -> ItemOutcome:
         session = self._session
-        alignment, resume = self._align()
-        training = ItemTraining(session, self._talks, self._data, alignment)
+        # From the greeting to the goodbye, the coordinator hears how far the run is.
+        reporter = ProgressReporter(session.link, session.watch)
+        reporting = replace(session, watch=reporter)
+        alignment, resume = self._align(reporter)
+        training = ItemTraining(reporting, self._talks, self._data, alignment)
         training.work_with_others(resume)
+        reporter.end()
         # Nobody is kept waiting while this party trains alone: it may take longer than timeouts.
         for talk in self._talks.values():
             talk.say(Goodbye())
@@ -87,11 +92,10 @@ class ItemParty:
             sent=session.link.traffic.bytes_by_stage(),
         )
 
-    def _align(self) -> tuple[ItemAlignment, ResumeFrom]:
+    def _align(self, watch: Watcher) -> tuple[ItemAlignment, ResumeFrom]:
         """Continue from what everybody holds, or align anew."""
-        session = self._session
         partners = len(self._talks)
-        session.watch(Progress(stage=Stage.ALIGNMENT, done=0, total=partners))
+        watch(Progress(stage=Stage.ALIGNMENT, done=0, total=partners))
         held = self._held()
         offers = [talk.hear(Holdings) for talk in self._talks.values()]
         resume = self._common_epoch(held, offers)
@@ -102,7 +106,7 @@ class ItemParty:
         else:
             resume = ResumeFrom(-1, finished=False)
             alignment = self._align_afresh()
-        session.watch(Progress(stage=Stage.ALIGNMENT, done=partners, total=partners))
+        watch(Progress(stage=Stage.ALIGNMENT, done=partners, total=partners))
         return alignment, resume
 
     def _held(self) -> ItemAlignment | None:

@@ -145,6 +145,7 @@ class ItemTraining:
                 losses.append(self._exchange(epoch, number, groups))
                 self._report(self._plan.step(epoch, number) + 1)
             best, last = self._close_epoch(epoch, losses)
+            self._report(self._plan.step(epoch + 1, 0))  # once more, with the epoch's recall
             self._save(epoch, finished=last)
             kind = TrainingEnd if last else EpochEnd
             for talk in self._talks.values():

@@ -29,9 +29,11 @@ from federation.protocol.messages import (
     LastEpoch,
     MaskedProducts,
     Message,
+    Millionths,
     PartnerDoubled,
     PartnerPoints,
     ProductSums,
+    ProgressReport,
     ResumeFrom,
     Rows,
     SealedGradients,
@@ -68,6 +70,7 @@ KINDS: Final[tuple[type[Message], ...]] = (
     Goodbye,
     Stopped,
     KeyConfirmation,
+    ProgressReport,
 )
 NUMBERS: Final[Mapping[type[Message], int]] = {kind: n for n, kind in enumerate(KINDS)}
 MAX_INTEGER: Final = (1 << 63) - 1
@@ -177,6 +180,7 @@ READERS: Final[Mapping[object, Reader]] = {
     int: _one(_integer(0)),
     Rows: _one(_integer(1)),
     LastEpoch: _one(_integer(-1)),
+    Millionths: _one(_integer(-1)),
     bool: _one(_flag),
     str: _one(_text),
     bytes: _one(_bytes),

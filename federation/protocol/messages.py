@@ -17,6 +17,9 @@ class AtLeast:
 
 Rows: TypeAlias = Annotated[int, AtLeast(1)]
 LastEpoch: TypeAlias = Annotated[int, AtLeast(-1)]  # -1: none yet
+Millionths: TypeAlias = Annotated[
+    int, AtLeast(-1)
+]  # -1: not known; there are no floats on the wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +197,13 @@ class Stopped(Message):
 @dataclass(frozen=True, slots=True)
 class KeyConfirmation(Message):
     """Anyone → anyone, the first sealed message: this end derived the keys that opened it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport(Message):
+    """Item party → coordinator: how far the run has come, for whoever follows it there."""
+
+    stage: str  # what the run is busy with
+    done: int  # steps of the stage
+    total: int  # steps it has at most
+    recall: Millionths  # best validation recall so far

@@ -129,6 +129,7 @@ class Table:
     partners: tuple[str, ...]
     folder: Path | None = None
     watch: Watcher = ignore_progress
+    follow: Watcher = ignore_progress  # at the coordinator
     configs: Mapping[str, RunConfig] = field(default_factory=dict)
     jobs: Mapping[str, bytes] = field(default_factory=dict)
     wraps: Mapping[str, Wrap] = field(default_factory=dict)
@@ -182,7 +183,7 @@ class Table:
     def party(self, name: str, world: World) -> ItemParty | Partner | Coordinator:
         link = self.link(name)
         if name == COORDINATOR:
-            return Coordinator(link, self.config_of(name), self.partners)
+            return Coordinator(link, self.config_of(name), self.partners, watch=self.follow)
         if name == ITEM:
             return ItemParty(self.session(link), world.item)
         return Partner(self.session(link), world.partners[name])

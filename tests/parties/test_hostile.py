@@ -31,6 +31,7 @@ from federation.protocol.messages import (
     MaskedProducts,
     Message,
     ProductSums,
+    ProgressReport,
     ResumeFrom,
     SealedGradients,
     StartAfresh,
@@ -42,6 +43,7 @@ from federation.protocol.profile import Profile
 from parties.alignment import align_item, align_partner
 from parties.ciphers import forward_cipher, gradient_config
 from parties.config import COORDINATOR, ITEM, RunConfig
+from parties.events import Progress
 from parties.talk import Talk
 from tests.parties.harness import JOB, Ended, Script, Table, make_world, run_against, tiny
 
@@ -264,8 +266,15 @@ def test_a_partner_refuses_a_gradient_key_of_other_settings(tmp_path: Path) -> N
 # --- a hostile coordinator ---
 
 
+def pass_over_progress(link: Link) -> None:
+    """Read the item party's frames up to the key of the sums."""
+    kinds: tuple[type[SummingKey | ProgressReport], ...] = (SummingKey, ProgressReport)
+    while isinstance(link.receive(ITEM, *kinds), ProgressReport):
+        pass
+
+
 def collect_wrongly(link: Link) -> None:
-    link.receive(ITEM, SummingKey)
+    pass_over_progress(link)
     sums = link.receive("forum", Activations)
     link.post(ITEM, SummedActivations(sums.step, sums.rows, ("forum",), sums.parts))
     link.post("forum", Collected(7))
@@ -279,7 +288,7 @@ def test_a_partner_refuses_to_hear_of_another_step_s_collection() -> None:
 
 def deliver(change: Callable[[SummedActivations], Message]) -> Script:
     def script(link: Link) -> None:
-        link.receive(ITEM, SummingKey)
+        pass_over_progress(link)
         got = link.receive("forum", Activations)
         link.post(ITEM, change(SummedActivations(got.step, got.rows, ("forum",), got.parts)))
 
@@ -442,6 +451,7 @@ def say(message: Message) -> Script:
     return lambda link: link.post(COORDINATOR, message)
 
 
+IDLE: dict[str, Script] = {name: contribute() for name in PAIR}
 HOSTILE: dict[str, tuple[dict[str, Script], Refusal]] = {
     "a step twice": (
         {"forum": contribute(0, 0), "social": contribute()},
@@ -466,6 +476,22 @@ HOSTILE: dict[str, tuple[dict[str, Script], Refusal]] = {
     "a goodbye": (
         {"forum": say(Goodbye()), "social": contribute()},
         (OutOfTurnError, "forum sent Goodbye to the coordinator"),
+    ),
+    "a partner's progress report": (
+        {"forum": say(ProgressReport("training", 1, 2, -1)), "social": contribute()},
+        (OutOfTurnError, "forum sent ProgressReport to the coordinator"),
+    ),
+    "progress in no known stage": (
+        {ITEM: say(ProgressReport("<b>training", 1, 2, -1)), **IDLE},
+        (MalformedError, "a progress report is of no known stage"),
+    ),
+    "more steps than there are": (
+        {ITEM: say(ProgressReport("training", 3, 2, -1)), **IDLE},
+        (MalformedError, "3 of 2 steps"),
+    ),
+    "a recall above one": (
+        {ITEM: say(ProgressReport("training", 1, 2, 1_000_001)), **IDLE},
+        (MalformedError, "a recall of 1000001 millionths"),
     ),
     "what is for the item party": (
         {"forum": say(Holdings(b"", ())), "social": contribute()},
@@ -493,3 +519,14 @@ def test_a_coordinator_refuses_a_key_that_is_none() -> None:
         table, WORLD, {ITEM: say(SummingKey(b"no key")), "forum": lambda link: None}
     )
     assert isinstance(ended.errors[COORDINATOR], MalformedError)
+
+
+def test_a_coordinator_refuses_impossible_progress_before_it_has_a_key() -> None:
+    seen: list[Progress] = []
+    table = Table(config=STRICT, partners=PAIR, follow=seen.append)
+    report = ProgressReport("alignment", 5, 4, -1)
+    ended = run_against(
+        table, WORLD, {ITEM: say(report), **dict.fromkeys(PAIR, lambda link: None)}
+    )
+    assert isinstance(ended.errors[COORDINATOR], MalformedError)
+    assert not seen

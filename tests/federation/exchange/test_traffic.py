@@ -30,6 +30,7 @@ STAGE = {
     "Goodbye": "control",
     "Stopped": "control",
     "KeyConfirmation": "control",
+    "ProgressReport": "control",
 }
 
 

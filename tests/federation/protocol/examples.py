@@ -21,6 +21,7 @@ from federation.protocol.messages import (
     PartnerDoubled,
     PartnerPoints,
     ProductSums,
+    ProgressReport,
     ResumeFrom,
     SealedGradients,
     Slots,
@@ -59,6 +60,7 @@ MESSAGES: Final[Mapping[int, Message]] = {
     20: Goodbye(),
     21: Stopped("the disk is full"),
     22: KeyConfirmation(),
+    23: ProgressReport("training", 3, 40, 123_456),
 }
 
 FRAMES: Final[Mapping[str, Frame]] = {

@@ -66,6 +66,12 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "Goodbye": {},
     "Stopped": {"reason": TEXTS},
     "KeyConfirmation": {},
+    "ProgressReport": {
+        "stage": TEXTS,
+        "done": INTEGERS,
+        "total": INTEGERS,
+        "recall": st.integers(-1, MAX_INTEGER),
+    },
 }
 ANY_MESSAGE = st.one_of(*(st.builds(kind, **FIELDS[kind.__name__]) for kind in KINDS))
 EACH = pytest.mark.parametrize(

@@ -24,6 +24,7 @@ PRINTED = {
     "EpochEnd": {"epoch", "best"},
     "TrainingEnd": {"epoch", "best"},
     "Stopped": {"reason"},
+    "ProgressReport": {"stage", "done", "total", "recall"},
 }
 EACH = pytest.mark.parametrize("message", MESSAGES.values(), ids=lambda m: type(m).__name__)
 
