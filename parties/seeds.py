@@ -10,3 +10,8 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     """
     text = "/".join(["fedrecall", str(seed), *map(str, purpose)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def party_seed(seed: int, name: str) -> int:
+    """A party's own seed made of the run's, so that a simulation can be repeated."""
+    return derive_seed(seed, "party", name)

@@ -17,8 +17,7 @@ from parties.batches import BatchPlan
 from parties.config import ITEM, RunConfig
 from parties.data import ItemData, PartnerData
 from parties.labels import side_codes, slot_labels
-from parties.seeds import derive_seed
-from simulations.federation import party_seed
+from parties.seeds import derive_seed, party_seed
 from towers.central import CentralConfig, central_sides
 from towers.encoders import fit_encoder
 from towers.features import Features, Floats
@@ -55,7 +54,7 @@ class Trained:
 
 def slots_of_users(config: RunConfig, users: int) -> Ids:
     """(n,) the slot the item party's alignment will give each of its users in a simulation."""
-    rng = np.random.default_rng(party_seed(config, ITEM))
+    rng = np.random.default_rng(party_seed(config.seed, ITEM))
     return rng.permutation(users).astype(np.int64)
 
 
@@ -137,7 +136,7 @@ class Pool:
 
     def side(self, name: str, *, shuffle: bool = False) -> UserSide:
         """A partner's encoder output and projection, as in the federated run."""
-        seed = party_seed(self._config, name)
+        seed = party_seed(self._config.seed, name)
         phi = fit_encoder(self._partners[name].features, self._config.encoder, seed=seed)
         if shuffle:
             phi = np.random.default_rng(derive_seed(seed, "shuffled")).permutation(phi)

@@ -18,7 +18,7 @@ from parties.data import ItemData, PartnerData
 from parties.events import Watcher, ignore_progress
 from parties.item import ItemOutcome, ItemParty
 from parties.partner import Partner, PartnerOutcome
-from parties.seeds import derive_seed
+from parties.seeds import party_seed
 from parties.session import Session
 
 
@@ -130,12 +130,7 @@ class _Table:
             link=link,
             config=scenario.config,
             partners=tuple(scenario.partners),
-            private_seed=party_seed(scenario.config, link.name),
+            private_seed=party_seed(scenario.config.seed, link.name),
             store=store,
             watch=watch,
         )
-
-
-def party_seed(config: RunConfig, name: str) -> int:
-    """A party's own seed: from the run's seed, so that a simulation can be repeated."""
-    return derive_seed(config.seed, "party", name)

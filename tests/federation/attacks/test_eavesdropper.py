@@ -10,8 +10,9 @@ from federation.exchange import link as link_module
 from federation.protocol.codec import encode_message
 from federation.protocol.messages import Message, Stopped
 from federation.protocol.profile import Profile
+from parties.seeds import party_seed
 from simulations import federation
-from simulations.federation import Scenario, party_seed, run_federation
+from simulations.federation import Scenario, run_federation
 from tests.federation.attacks.hubs import RecordingHub
 from tests.federation.attacks.tiny import (
     COLUMN,
@@ -86,7 +87,7 @@ def encodings(scenario: Scenario) -> list[Floats]:
     """phi of every partner."""
     encoder = scenario.config.encoder
     return [
-        fit_encoder(data.features, encoder, seed=party_seed(scenario.config, name))
+        fit_encoder(data.features, encoder, seed=party_seed(scenario.config.seed, name))
         for name, data in scenario.partners.items()
     ]
 
@@ -96,7 +97,7 @@ def embeddings(scenario: Scenario) -> list[Floats]:
     config = scenario.config
     hidden = []
     for name, phi in zip(scenario.partners, encodings(scenario), strict=True):
-        seed, shape = party_seed(config, name), (phi.shape[1], config.dim)
+        seed, shape = party_seed(config.seed, name), (phi.shape[1], config.dim)
         first: Callable[[Floats], Floats] = Projection(shape, config.projection, seed=seed).forward
         if config.profile is Profile.FROZEN:
             first = FixedProjection(shape, seed=seed).forward
