@@ -1,6 +1,7 @@
 """Keys, certificates and the roster of a federation's parties."""
 
 from parties.keys.authority import (
+    CERTIFICATE_DAYS,
     Authority,
     Signed,
     Terms,
@@ -9,6 +10,7 @@ from parties.keys.authority import (
     sign_request,
 )
 from parties.keys.ceremony import make_federation_keys
+from parties.keys.files import write_public
 from parties.keys.fingerprint import Fingerprint, fingerprint, grouped
 from parties.keys.folder import NewParty, make_keys, renew_request, request_of, rotate_keys
 from parties.keys.loading import PartyKeys, check_on_roster, load_keys
@@ -19,10 +21,13 @@ from parties.keys.roster import (
     read_card,
     read_roster,
 )
+from parties.keys.state import KeyState, key_state
 
 __all__ = [
+    "CERTIFICATE_DAYS",
     "Authority",
     "Fingerprint",
+    "KeyState",
     "NewParty",
     "PartyKeys",
     "Roster",
@@ -32,6 +37,7 @@ __all__ = [
     "check_on_roster",
     "fingerprint",
     "grouped",
+    "key_state",
     "load_keys",
     "make_authority",
     "make_federation_keys",
@@ -44,4 +50,5 @@ __all__ = [
     "request_of",
     "rotate_keys",
     "sign_request",
+    "write_public",
 ]

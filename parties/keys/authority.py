@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from parties.errors import KeyFormatError, KeyMismatchError, KeysError, SigningRefusedError
 from parties.keys.certificates import (
@@ -79,6 +80,17 @@ class Authority:
     def pin(self) -> bytes:
         """SHA-256 of its key, 32 bytes."""
         return key_pin(self.signer.key.public_key())
+
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        found = self.signer.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return ", ".join(str(attribute.value) for attribute in found)
+
+    @property
+    def expires(self) -> dt.datetime:
+        """When its own certificate ends, UTC."""
+        return self.signer.certificate.not_valid_after_utc
 
     def signed(self) -> tuple[Signed, ...]:
         """Every certificate made so far, the newest last.

@@ -281,7 +281,10 @@ def _names(extensions: x509.Extensions, subject: x509.Name) -> tuple[str, tuple[
 
 
 def _hosts_problem(name: str, hosts: Sequence[str]) -> str | None:
-    if hosts and role_of(name) is not Role.COORDINATOR:
+    serves = role_of(name) is Role.COORDINATOR
+    if serves and not hosts:
+        return "the coordinator must name a host at which parties reach it; give --host"
+    if hosts and not serves:
         return f"{name!r} may not name hosts; parties dial the coordinator alone"
     if len(hosts) > MAX_HOSTS:
         return f"{len(hosts)} hosts are too many; {MAX_HOSTS} are the limit"

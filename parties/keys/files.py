@@ -93,6 +93,16 @@ def write_new(path: Path, data: bytes, access: Access) -> None:
     write_file(path, data, access)
 
 
+def write_public(path: Path, data: bytes) -> None:
+    """Put what all may read at `path`, where nothing may be yet.
+
+    Raises:
+        KeysExistError: there is something.
+        KeysError: the disk refused.
+    """
+    write_new(path, data, Access.EVERYONE)
+
+
 def fill_folder(folder: Path, files: Mapping[str, tuple[bytes, Access]]) -> None:
     """Make `folder` for its owner alone and write `files` into it, all of them or none.
 

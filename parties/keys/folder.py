@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from parties.errors import KeyFormatError, KeysError
+from parties.errors import KeyFormatError, KeyMismatchError, KeysError
 from parties.keys.certificates import Request, is_curve, key_pin, make_request, read_request
 from parties.keys.files import Access, check_folder, fill_folder, read_file, write_file
 from parties.keys.names import name_problem
@@ -100,8 +100,7 @@ def rotate_keys(
     Raises:
         KeysError: there is no party in the folder, or the disk refused.
     """
-    check_folder(folder)
-    card = read_card(folder / CARD)
+    card = own_card(folder)
     names = request_of(folder).hosts if hosts is None else hosts
     entry, files = _fresh(NewParty(name=card.name, role=card.role, hosts=names))
     fresh = folder / f".new-{token_hex(4)}"
@@ -129,11 +128,39 @@ def renew_request(folder: Path, *, hosts: Sequence[str]) -> None:
     Raises:
         KeysError: the folder has no usable TLS key, or the party may not name these hosts.
     """
-    card = read_card(folder / CARD)
-    write_file(
-        folder / TLS_REQUEST,
-        make_request(read_tls_key(folder / TLS_KEY), card.name, hosts),
-        Access.EVERYONE,
+    card = own_card(folder)
+    request = make_request(own_tls_key(folder, card), card.name, hosts)
+    write_file(folder / TLS_REQUEST, request, Access.EVERYONE)
+
+
+def own_card(folder: Path) -> RosterEntry:
+    """The card of a key folder.
+
+    Raises:
+        KeysError: the folder or its card is missing, open to others or damaged.
+    """
+    check_folder(folder)
+    read_file(folder / CARD, Access.EVERYONE, hint="make keys with: fedrecall keys new")
+    return read_card(folder / CARD)
+
+
+def own_tls_key(folder: Path, card: RosterEntry) -> ec.EllipticCurvePrivateKey:
+    """The TLS key of a key folder, if it is the one that its card names.
+
+    Raises:
+        KeysError: it is not, or cannot be used.
+    """
+    key = read_tls_key(folder / TLS_KEY)
+    if key_pin(key.public_key()) != card.tls_pin:
+        raise mismatch(folder, TLS_KEY)
+    return key
+
+
+def mismatch(folder: Path, name: str) -> KeyMismatchError:
+    """The error for a secret key that is not the one on the card beside it."""
+    return KeyMismatchError(
+        f"{folder / name} is not the key that {CARD} beside it names; put both back from one "
+        "backup, or make new keys with: fedrecall keys new --rotate"
     )
 
 
@@ -144,7 +171,7 @@ def request_of(folder: Path) -> Request:
         KeysError: there is none, or it is damaged.
     """
     path = folder / TLS_REQUEST
-    hint = f"make it anew with: fedrecall keys csr {quote(str(folder))} --renew"
+    hint = f"make it anew with: fedrecall keys csr {quote(str(folder))}"
     return read_request(read_file(path, hint=hint), place=str(path))
 
 

@@ -26,19 +26,20 @@ from parties.keys.certificates import (
     read_certificate,
     time_warning,
 )
-from parties.keys.files import Access, check_folder, read_file
+from parties.keys.files import Access, read_file
 from parties.keys.folder import (
     AUTHORITY_CERTIFICATE,
-    CARD,
     EXCHANGE_KEY,
     NODE_KEY,
     TLS_CERTIFICATE,
     TLS_KEY,
     TLS_REQUEST,
+    mismatch,
+    own_card,
+    own_tls_key,
     read_private_key,
-    read_tls_key,
 )
-from parties.keys.roster import Roster, RosterEntry, read_card
+from parties.keys.roster import Roster, RosterEntry
 from parties.role import Role
 
 
@@ -81,6 +82,14 @@ class Certified:
         return min(self.certificate.not_valid_after_utc, self.authority.not_valid_after_utc)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """A party's secret keys, once they are those of its card."""
+
+    identity: Identity
+    node_key: Path | None
+
+
 def load_keys(folder: Path, *, now: dt.datetime | None = None) -> PartyKeys:
     """Load a party's keys and check that all of them can be used now.
 
@@ -96,21 +105,18 @@ def load_keys(folder: Path, *, now: dt.datetime | None = None) -> PartyKeys:
         OwnCertificateError: the certificate is another's, or its time is over or has not come.
     """
     card = own_card(folder)
-    exchange = read_exchange_key(folder / EXCHANGE_KEY)
-    identity = Identity(exchange)
-    if identity.public != card.exchange:
-        raise _mismatch(folder, EXCHANGE_KEY)
+    secrets = check_secrets(folder, card)
     certified = certificates_of(folder, card, now=now or dt.datetime.now(dt.UTC))
     return PartyKeys(
         name=card.name,
         role=card.role,
-        identity=identity,
+        identity=secrets.identity,
         tls=TlsMaterial(
             key=read_file(folder / TLS_KEY, Access.OWNER),
             certificate=read_file(folder / TLS_CERTIFICATE, Access.EVERYONE),
             authority=read_file(folder / AUTHORITY_CERTIFICATE, Access.EVERYONE),
         ),
-        node_key=_node_key(folder, card),
+        node_key=secrets.node_key,
         card=card,
         expires=certified.expires,
         warnings=certified.warnings,
@@ -138,26 +144,12 @@ def check_on_roster(keys: PartyKeys, roster: Roster) -> None:
             )
 
 
-def own_card(folder: Path) -> RosterEntry:
-    """The card of a key folder.
-
-    Raises:
-        KeysError: the folder or its card is missing, open to others or damaged.
-    """
-    check_folder(folder)
-    read_file(folder / CARD, Access.EVERYONE, hint="make keys with: fedrecall keys new")
-    return read_card(folder / CARD)
-
-
 def certificates_of(folder: Path, card: RosterEntry, *, now: dt.datetime) -> Certified:
-    """The certificates of a key folder, if they fit its key, its name, each other and the time.
+    """The certificates of a key folder, if they fit its card, each other and the time.
 
     Raises:
         KeysError: they are missing or do not fit; the message says which file and why.
     """
-    key = read_tls_key(folder / TLS_KEY)
-    if key_pin(key.public_key()) != card.tls_pin:
-        raise _mismatch(folder, TLS_KEY)
     certificate = _read(folder, TLS_CERTIFICATE)
     authority = _read(folder, AUTHORITY_CERTIFICATE)
     places = (str(folder / TLS_CERTIFICATE), str(folder / AUTHORITY_CERTIFICATE))
@@ -177,6 +169,19 @@ def certificates_of(folder: Path, card: RosterEntry, *, now: dt.datetime) -> Cer
         if warning := time_warning(found, now, place=place):
             warnings.append(f"{warning}: {remedy}")
     return Certified(certificate=certificate, authority=authority, warnings=tuple(warnings))
+
+
+def check_secrets(folder: Path, card: RosterEntry) -> Secrets:
+    """The secret keys of a key folder, if its owner alone may read them and the card names them.
+
+    Raises:
+        KeysError: one is missing, exposed, damaged, of another kind or not the card's.
+    """
+    identity = Identity(read_exchange_key(folder / EXCHANGE_KEY))
+    if identity.public != card.exchange:
+        raise mismatch(folder, EXCHANGE_KEY)
+    own_tls_key(folder, card)
+    return Secrets(identity=identity, node_key=_node_key(folder, card))
 
 
 def read_exchange_key(path: Path) -> X25519PrivateKey:
@@ -215,12 +220,5 @@ def _node_key(folder: Path, card: RosterEntry) -> Path | None:
         raise KeyFormatError(f"{path} must be a P-384 key; Flower takes no other here")
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     if public.decode() != card.node:
-        raise _mismatch(folder, NODE_KEY)
+        raise mismatch(folder, NODE_KEY)
     return path.resolve()
-
-
-def _mismatch(folder: Path, name: str) -> KeyMismatchError:
-    return KeyMismatchError(
-        f"{folder / name} is not the key that {CARD} beside it names; put both back from one "
-        "backup, or make new keys with: fedrecall keys new --rotate"
-    )

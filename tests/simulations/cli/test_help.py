@@ -10,12 +10,18 @@ import click
 import pytest
 import typer
 
-from simulations.cli import bench, data, report, simulate
+from simulations.cli import bench, data, keys, report, simulate
 from simulations.cli.complaints import complain, say, sentence
 from simulations.cli.program import COMMANDS, PROGRAM, run
 from simulations.errors import SimulationError
 
-APPS = {"simulate": simulate.app, "report": report.app, "data": data.app, "bench": bench.app}
+APPS = {
+    "simulate": simulate.app,
+    "report": report.app,
+    "data": data.app,
+    "keys": keys.app,
+    "bench": bench.app,
+}
 
 
 def leaves(
