@@ -3,6 +3,7 @@
 PartiesError
 ├── PartyFileError            a party.toml says something it may not say
 ├── PolicyError               a run is ordered that this party did not agree to
+├── UnreachableError          the coordinator's port cannot be reached, or is another's
 ├── JobError                  a job or its folder cannot be used
 ├── CheckpointError           a checkpoint cannot be written, is missing or is damaged
 ├── KeysError                 keys, certificates or a roster cannot be made or used
@@ -60,6 +61,24 @@ class PolicyError(PartiesError):
 
 class JobError(PartiesError):
     """A job is unknown, its folder damaged or in use by another process of this party."""
+
+
+class UnreachableError(PartiesError):
+    """The coordinator's port cannot be reached, or is not the coordinator's.
+
+    Args:
+        problem: what happened.
+        step: how far it went: DNS, TCP, TLS, name or pin.
+        remedy: what to mend.
+        refused: whether the host answered that nothing listens there.
+    """
+
+    def __init__(self, problem: str, *, step: str, remedy: str, refused: bool = False) -> None:
+        self.problem = problem
+        self.step = step
+        self.remedy = remedy
+        self.refused = refused
+        super().__init__(f"{step}: {problem}; {remedy}")
 
 
 class KeysError(PartiesError):

@@ -19,7 +19,7 @@ from parties.errors import PartyFileError
 from parties.node.paths import StatePaths
 from parties.node.policy import CAPS, OWN_KEYS, Policy, adopt
 from parties.node.run_settings import leaves, put_settings
-from parties.node.section import Section, close_to, parse
+from parties.node.section import Section, close_to, parse, read_text
 from parties.role import Role
 from parties.tables.description import (
     ItemPartyDescription,
@@ -142,7 +142,16 @@ def read_party_file(path: Path) -> PartyFile:
             type or out of range, or a section has no place at a party of its role.
     """
     file = path.absolute()
-    top = Section(file, "", parse(file))
+    return parse_party_file(file, read_text(file))
+
+
+def parse_party_file(file: Path, text: str) -> PartyFile:
+    """What `text` would say if it stood in `file`, an absolute path.
+
+    Raises:
+        PartyFileError: as `read_party_file`.
+    """
+    top = Section(file, "", parse(file, text))
     role = _role(top)
     top.only(*TOP, *ALL_SECTIONS)
     _refuse_sections(top, role)

@@ -14,14 +14,14 @@ HOST: Final = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9:])?")
 PORTS: Final = range(1, 65536)
 
 
-def parse(file: Path) -> dict[str, Any]:
-    """The TOML of a file.
+def read_text(file: Path) -> str:
+    """The text of a file.
 
     Raises:
-        PartyFileError: it is missing, unreadable, not UTF-8 or not TOML (with its line).
+        PartyFileError: it is missing, unreadable or not UTF-8 (with the line).
     """
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        return file.read_bytes().decode()
     except FileNotFoundError:
         raise PartyFileError(
             "does not exist; `fedrecall node init` writes one", file=file
@@ -31,6 +31,16 @@ def parse(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise PartyFileError(f"is not UTF-8 in line {line}; save it so", file=file) from error
+
+
+def parse(file: Path, text: str) -> dict[str, Any]:
+    """The TOML in a file's text.
+
+    Raises:
+        PartyFileError: it is not TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PartyFileError(f"is not valid TOML: {error}", file=file) from error
 
