@@ -1,0 +1,197 @@
+"""Flower's simulation engine: every node of a federation on this machine, in a process of its own.
+
+Rules:
+1. A joint session needs every party at once, so there are as many processes as parties: with
+   fewer, those at work would wait for those that never start.
+2. Nothing is left behind: Ray's files lie in a folder that goes when the run ends, however it
+   ends, and its processes end with the thread that started them.
+3. Nothing is offered to the network: Ray listens on loopback only.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+# A privacy product phones nobody; Flower and Ray read these once, when they are imported.
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray runs whatever reaches its ports. Outside Linux it listens on loopback only; so it shall here.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+# Else Ray prints a trace of its own when this process is asked to end.
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its change
+
+from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
+from flwr.serverapp import Grid
+from flwr.simulation import run_simulation
+
+from federation.exchange.flower import (
+    Host,
+    NodeConfig,
+    client_app,
+    server_app,
+)
+from federation.exchange.flower_directory import Introductions
+from federation.exchange.steering import Order, Steering
+
+PLACE: Final = "partition-id"  # which of the nodes one is, as Flower's engine counts them
+MIB: Final = 2**20
+STORE_BYTES: Final = 80 * MIB  # of orders and answers; Ray takes no smaller one
+LONGEST_FOLDER: Final = 40  # characters: Ray keeps sockets below it, whose paths have at most 107
+HOST_GRACE_S: Final = 5.0
+
+Serve = Callable[[str, Order], Order]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parties:
+    """The nodes of a simulation: the n-th is the n-th party."""
+
+    names: tuple[str, ...]
+    work: Serve = field(repr=False)
+
+    def name(self, config: NodeConfig) -> str:
+        return self.names[int(config[PLACE])]
+
+    def serve(self, order: Order, config: NodeConfig) -> Order:
+        return self.work(self.name(config), order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """The coordinator of a simulation.
+
+    Args:
+        host: its work.
+        stop: has `host` end soon, from another thread; called when the engine ends first.
+    """
+
+    host: Host
+    stop: Callable[[], None]
+
+
+class _Lead:
+    """The leader at work, in a thread of Flower's that nobody else would wait for."""
+
+    def __init__(self, leader: Leader) -> None:
+        self._leader = leader
+        self._left = threading.Event()
+        self._left.set()
+
+    def __call__(self, steering: Steering) -> None:
+        self._left.clear()
+        try:
+            self._leader.host(steering)
+        finally:
+            self._left.set()
+
+    def end(self) -> None:
+        """Have the leader leave, if it has not yet."""
+        if not self._left.is_set():
+            self._leader.stop()
+            self._left.wait(HOST_GRACE_S)
+
+
+def simulate_apps(leader: Leader, serve: Serve, parties: Sequence[str]) -> None:
+    """Run a coordinator in this process and every other party in one of its own.
+
+    Args:
+        leader: the coordinator, in a thread of this process.
+        serve: a party's work, given its name and its order; it crosses into the party's process,
+            with all it refers to.
+        parties: everyone but the coordinator.
+
+    Raises:
+        Exception: whatever the leader raised.
+        RuntimeError: Flower's engine could not run.
+    """
+    lead = _Lead(leader)
+
+    def directory(grid: Grid) -> Introductions:
+        return Introductions(grid, parties)
+
+    with _folder() as folder, _quiet(folder), _terminable():
+        try:
+            run_simulation(
+                server_app(lead, directory),
+                client_app(_Parties(tuple(parties), serve)),
+                num_supernodes=len(parties),
+                backend_config=_backend(len(parties), folder),
+            )
+        finally:
+            lead.end()
+
+
+def _backend(parties: int, folder: Path) -> BackendConfig:
+    return {
+        "init_args": {
+            "num_cpus": parties,  # however few cores there are: parties wait for each other
+            "num_gpus": 0,
+            "object_store_memory": STORE_BYTES,
+            "include_dashboard": False,
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+            "_temp_dir": str(folder),
+        },
+        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+    }
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for what Flower and Ray write, whose path is short enough for Ray's sockets."""
+    place = tempfile.gettempdir()
+    if len(place) > LONGEST_FOLDER - len("/fedrecall-12345678"):
+        place = "/tmp"  # noqa: S108 - the folder made in it is this user's alone
+    with tempfile.TemporaryDirectory(
+        prefix="fedrecall-", dir=place, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    """Have Flower and Ray say what went wrong and nothing else, and leave the home folder be."""
+    flower = logging.getLogger("flwr")
+    level, before = flower.level, dict(os.environ)
+    flower.setLevel(logging.ERROR)
+    token = folder / "ray-token"  # other users of this machine reach loopback too
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    os.environ["FLWR_HOME"] = str(folder)
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    try:
+        yield
+    finally:
+        flower.setLevel(level)
+        os.environ.clear()
+        os.environ.update(before)  # Ray's backend adds to PYTHONPATH
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Unwind when this process is asked to end, rather than leave processes and files behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)  # Ray puts its own there too
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
