@@ -15,7 +15,6 @@ Rules:
 import hashlib
 import hmac
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ from federation.crypto.sealing import (
     Identity,
     Introduction,
     Opener,
-    PairKeys,
     Sealer,
     derive_pair_keys,
 )
@@ -36,10 +34,10 @@ from federation.errors import (
     PeerError,
     PeerLostError,
     SettingError,
-    TooLargeError,
     UnknownPeerError,
 )
-from federation.exchange.traffic import Traffic
+from federation.exchange.pair import Pair
+from federation.exchange.traffic import Release, Released, Traffic, nothing
 from federation.exchange.transport import Transport
 from federation.protocol.codec import decode_message, encode_message
 from federation.protocol.frames import (
@@ -69,30 +67,25 @@ class LinkConfig:
     timeout_s: float = 600.0  # how long a silent peer is waited for
 
 
-@dataclass(slots=True)
-class _Pair:
-    keys: PairKeys = field(repr=False)
-    sealer: Sealer = field(repr=False)
-    opener: Opener = field(repr=False)
-    confirmed: bool = False  # the peer has shown that it derived the same keys
-    inbox: deque[tuple[Message, int]] = field(default_factory=deque, repr=False)  # with its size
-    waiting_bytes: int = 0
-
-    def put(self, message: Message, size: int) -> None:
-        self.inbox.append((message, size))
-        self.waiting_bytes += size
-
-    def pop(self) -> Message:
-        message, size = self.inbox.popleft()
-        self.waiting_bytes -= size
-        return message
-
-
 class Link:
     """Sends and receives messages of one party."""
 
-    def __init__(self, transport: Transport, identity: Identity, config: LinkConfig) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        identity: Identity,
+        config: LinkConfig,
+        *,
+        released: Released = nothing,
+    ) -> None:
         """Prepare a link; `greet` must run before anything else.
+
+        Args:
+            transport: what carries frames.
+            identity: this party's long-term key.
+            config: who it is and whom it talks to.
+            released: told of every frame before it is handed to the transport, which it never is
+                if this raises.
 
         Raises:
             UnknownPeerError: the party's own name or key is not the one on the roster.
@@ -102,9 +95,10 @@ class Link:
         self._transport = transport
         self._identity = identity
         self._config = config
+        self._released = released
         self._agreement = _agreement(config)
         self._ephemeral: Identity | None = None  # held from the own greeting to the last peer's
-        self._pairs: dict[str, _Pair] = {}
+        self._pairs: dict[str, Pair] = {}
         self._greeted: set[str] = set()  # whose greeting came, accepted or not
         self.traffic = Traffic()
 
@@ -158,6 +152,7 @@ class Link:
                 f"{type(message).__name__} needs a frame of {size} bytes where "
                 f"{self._config.limits.max_frame_bytes} are allowed; raise exchange.max_frame_mib"
             )
+        self._released(Release.of(message, recipient, size))
         self._transport.send(header + sealer.seal(body, header))
         self.traffic.count(message, size)
 
@@ -214,7 +209,7 @@ class Link:
         """Close the transport."""
         self._transport.close()
 
-    def _pair(self, peer: str) -> _Pair:
+    def _pair(self, peer: str) -> Pair:
         try:
             return self._pairs[peer]
         except KeyError:
@@ -243,6 +238,7 @@ class Link:
         greeting = Greeting(self._config.job, self._agreement, ephemeral.public)
         body = encode_message(greeting)
         frame = Frame(FrameKind.GREETING, self.name, EVERYONE, GREETING_COUNTER, body).encode()
+        self._released(Release.of(greeting, EVERYONE, len(frame)))
         self._transport.send(frame)
         self.traffic.count(greeting, len(frame))
         self._ephemeral = ephemeral
@@ -269,14 +265,14 @@ class Link:
         peer = Introduction(frame.sender, self._config.roster[frame.sender], greeting.ephemeral)
         context = self._config.job + self._agreement
         keys = derive_pair_keys(self._identity, self._ephemeral, self.name, peer, context=context)
-        self._pairs[frame.sender] = _Pair(keys, Sealer(keys.sending), Opener(keys.receiving))
+        self._pairs[frame.sender] = Pair(keys, Sealer(keys.sending), Opener(keys.receiving))
         self.post(frame.sender, KeyConfirmation())
 
     def _take(self, frame: Frame) -> None:
         pair = self._pairs.get(frame.sender)
         if pair is None:
             raise OutOfTurnError(f"{frame.sender} sent a sealed frame before its greeting")
-        self._check_room(frame, pair)
+        pair.check_room(frame, self._config.limits)
         body = pair.opener.open(frame.counter, frame.body, frame.header())
         message = decode_message(body, self._config.limits)
         if isinstance(message, KeyConfirmation) is pair.confirmed:
@@ -290,13 +286,6 @@ class Link:
             raise PeerLostError(f"{frame.sender} stopped: {message.reason}")
         else:
             pair.put(message, len(frame.body))
-
-    def _check_room(self, frame: Frame, pair: _Pair) -> None:
-        limits = self._config.limits
-        waiting = pair.waiting_bytes + len(frame.body)
-        full = len(pair.inbox) >= limits.max_stashed_frames
-        if full or (pair.inbox and waiting > limits.max_stashed_bytes):
-            raise TooLargeError(f"{frame.sender} sends faster than its turn comes")
 
 
 def _agreement(config: LinkConfig) -> bytes:

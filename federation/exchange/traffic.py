@@ -1,13 +1,15 @@
 """What left a party, counted by phase: the bytes of a run's cost and of an auditor's question."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from federation.protocol.messages import (
     Activations,
     ClearGradients,
+    Collected,
     ItemDoubled,
     ItemPoints,
     MaskedProducts,
@@ -41,6 +43,52 @@ STAGES: Final[Mapping[type[Message], Stage]] = MappingProxyType(
         ),
     }
 )
+STEPPED: Final = (
+    Activations,
+    SummedActivations,
+    Collected,
+    ClearGradients,
+    SealedGradients,
+    MaskedProducts,
+    ProductSums,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One frame that is about to leave a party.
+
+    Args:
+        recipient: the party it is for; `*` for everyone.
+        kind: the type of its message, such as `Activations`.
+        stage: what it is for.
+        step: the step it belongs to; None for messages without one.
+        bytes: of the whole frame, header and tag included.
+    """
+
+    recipient: str
+    kind: str
+    stage: Stage
+    step: int | None
+    bytes: int
+
+    @classmethod
+    def of(cls, message: Message, recipient: str, size: int) -> "Release":
+        """What there is to say of a message in a frame of `size` bytes."""
+        return cls(
+            recipient=recipient,
+            kind=type(message).__name__,
+            stage=STAGES.get(type(message), Stage.CONTROL),
+            step=message.step if isinstance(message, STEPPED) else None,
+            bytes=size,
+        )
+
+
+Released: TypeAlias = Callable[[Release], None]
+
+
+def nothing(_: Release) -> None:
+    """Take no note of what leaves."""
 
 
 class Traffic:

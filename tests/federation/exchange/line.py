@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from federation.crypto.sealing import Identity
 from federation.exchange.link import Link, LinkConfig
 from federation.exchange.memory import MemoryHub
+from federation.exchange.traffic import Released, nothing
 from federation.exchange.transport import Transport
 from federation.protocol.limits import Limits
 
@@ -39,6 +40,7 @@ class Line:
     agreement: Mapping[str, bytes] = field(default_factory=dict)
     rosters: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     wrap: Wrap = unwrapped
+    released: Mapping[str, Released] = field(default_factory=dict)
 
     def config(self, name: str) -> LinkConfig:
         roster = {each: identity_of(each).public for each in self.names}
@@ -55,7 +57,12 @@ class Line:
         """A link for every party, none of which has greeted."""
         hub = hub or MemoryHub(self.names, self.limits)
         return {
-            name: Link(self.wrap(name, hub.attach(name)), identity_of(name), self.config(name))
+            name: Link(
+                self.wrap(name, hub.attach(name)),
+                identity_of(name),
+                self.config(name),
+                released=self.released.get(name, nothing),
+            )
             for name in self.names
         }
 

@@ -1,6 +1,6 @@
 import pytest
 
-from federation.exchange.traffic import Traffic
+from federation.exchange.traffic import Release, Traffic
 from federation.protocol.codec import KINDS
 from federation.protocol.messages import Message
 from tests.federation.protocol.examples import MESSAGES
@@ -62,3 +62,32 @@ def test_a_reader_cannot_change_the_counts() -> None:
     traffic.bytes_by_stage()["control"] = 99
 
     assert traffic.bytes_by_stage()["control"] == 0
+
+
+# Spelled out again, as the stages are.
+STEPPED = {
+    "Activations",
+    "SummedActivations",
+    "Collected",
+    "ClearGradients",
+    "SealedGradients",
+    "MaskedProducts",
+    "ProductSums",
+}
+
+
+@pytest.mark.parametrize("message", MESSAGES.values(), ids=lambda m: type(m).__name__)
+def test_a_release_names_kind_stage_and_step(message: Message) -> None:
+    kind = type(message).__name__
+    release = Release.of(message, "item", 99)
+
+    assert (release.recipient, release.kind, release.bytes) == ("item", kind, 99)
+    assert release.stage.value == STAGE[kind]
+    assert (release.step is not None) == (kind in STEPPED)
+    assert release.step == getattr(message, "step", None)
+
+
+def test_a_release_shows_no_payload() -> None:
+    releases = [Release.of(message, "item", 1) for message in MESSAGES.values()]
+
+    assert "PAYLOAD" not in repr(releases)
