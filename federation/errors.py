@@ -9,8 +9,12 @@ FederationError
 │   ├── TamperedError         a frame or payload whose authentication fails
 │   ├── UnknownPeerError      a name that is not on the roster
 │   ├── InvalidPointError     a PSI point that is not a usable curve point
-│   └── ForeignKeyError       material made under another key or setting
+│   ├── ForeignKeyError       material made under another key or setting
+│   ├── CertificateError      a TLS certificate or key that is not accepted
+│   ├── VersionError          another version of the protocol
+│   └── SecondProcessError    two processes under one name in one session
 ├── PeerLostError             a peer went silent or closed its link
+│   └── SessionOverError      the session has ended, or was replaced by a newer one
 ├── SettingError              this party's own settings cannot be run
 │   ├── SinglePartnerError    one partner: there is no sum to hide in
 │   ├── GuardBitsError        more partners than the packed fields can add
@@ -61,8 +65,24 @@ class ForeignKeyError(PeerError):
     """A ciphertext or key belongs to another key, scheme or setting."""
 
 
+class CertificateError(PeerError):
+    """A TLS certificate or key is not the expected one, or not valid now."""
+
+
+class VersionError(PeerError):
+    """A peer speaks another version of the protocol."""
+
+
+class SecondProcessError(PeerError):
+    """Another process of the same party has this session's place already."""
+
+
 class PeerLostError(FederationError):
     """A peer went silent for longer than the timeout, or closed its link."""
+
+
+class SessionOverError(PeerLostError):
+    """The session has ended, or a newer one has taken its place."""
 
 
 class SettingError(FederationError):

@@ -1,29 +1,45 @@
-"""The hub in one process: parties in threads, joined by bounded queues."""
+"""The hub in one process: parties in threads, joined by bounded mailboxes."""
 
-import queue
-import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from federation.errors import PeerLostError, UnknownPeerError
+from federation.exchange.mailroom import Mailroom
+from federation.exchange.quota import Quota
 from federation.exchange.routing import route
 from federation.protocol.limits import Limits
 
-QUEUE_FRAMES: Final = 64  # frames that wait for one party before senders have to
 SEND_TIMEOUT_S: Final = 120.0
-POLL_S: Final = 0.25  # how long a waiting party may miss that the hub was closed
+
+
+class Carrier(Protocol):
+    """What takes frames from the parties of one process and hands them out."""
+
+    def deliver(self, sender: str, data: bytes) -> None:
+        """Put a frame into the mailbox of each recipient."""
+        ...
+
+    def collect(self, recipient: str, timeout: float) -> bytes:
+        """The next frame for a party."""
+        ...
 
 
 class MemoryHub:
-    """Routes frames between the parties of one process."""
+    """Routes frames between the parties of one process.
 
-    def __init__(self, names: Sequence[str], limits: Limits) -> None:
+    Args:
+        names: every party.
+        limits: upper bounds on a frame.
+        send_timeout_s: how long a sender waits for a party that takes no frames.
+    """
+
+    def __init__(
+        self, names: Sequence[str], limits: Limits, *, send_timeout_s: float = SEND_TIMEOUT_S
+    ) -> None:
         self._names = tuple(names)
         self._limits = limits
-        self._inboxes: dict[str, queue.Queue[bytes]] = {
-            name: queue.Queue(QUEUE_FRAMES) for name in names
-        }
-        self._closed = threading.Event()
+        self._send_timeout_s = send_timeout_s
+        self._room = Mailroom(names, Quota())
 
     def attach(self, name: str) -> "MemoryTransport":
         """The transport of one party.
@@ -31,47 +47,31 @@ class MemoryHub:
         Raises:
             UnknownPeerError: no such party.
         """
-        if name not in self._inboxes:
+        if name not in self._names:
             raise UnknownPeerError(f"{name} is not on the roster")
         return MemoryTransport(self, name)
 
     def close(self) -> None:
         """Wake every party that waits; nothing moves any more."""
-        self._closed.set()
+        self._room.close(PeerLostError("the hub is closed"))
 
     def deliver(self, sender: str, data: bytes) -> None:
-        """Put a frame into the inbox of each recipient."""
+        """Put a frame into the mailbox of each recipient."""
         for recipient in route(sender, data, self._names, self._limits):
-            self._put(recipient, data)
+            self._put(sender, recipient, data)
 
-    def _put(self, recipient: str, data: bytes) -> None:
-        waited = 0.0
-        while not self._closed.is_set():
-            try:
-                return self._inboxes[recipient].put(data, timeout=POLL_S)
-            except queue.Full:
-                waited += POLL_S
-                if waited >= SEND_TIMEOUT_S:
-                    raise PeerLostError(f"{recipient} takes no more frames") from None
-        raise PeerLostError("the hub is closed")
+    def _put(self, sender: str, recipient: str, data: bytes) -> None:
+        self._room.post(sender, (recipient,), data, self._send_timeout_s)
 
     def collect(self, recipient: str, timeout: float) -> bytes:
-        """The next frame of a party's inbox."""
-        waited = 0.0
-        while not self._closed.is_set():
-            try:
-                return self._inboxes[recipient].get(timeout=POLL_S)
-            except queue.Empty:
-                waited += POLL_S
-                if waited >= timeout:
-                    raise PeerLostError(f"nothing came for {timeout:.0f} s") from None
-        raise PeerLostError("the hub is closed")
+        """The next frame of a party's mailbox."""
+        return self._room.fetch(recipient, timeout)
 
 
 class MemoryTransport:
-    """One party's end of a `MemoryHub`."""
+    """One party's end of a hub in its own process."""
 
-    def __init__(self, hub: MemoryHub, name: str) -> None:
+    def __init__(self, hub: Carrier, name: str) -> None:
         self._hub = hub
         self._name = name
         self._open = True

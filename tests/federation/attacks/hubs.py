@@ -27,7 +27,7 @@ class RecordingHub(MemoryHub):
                 self.deliveries.append((recipient, data))
                 out = self.carry(recipient, data)
             for to, frame in out:
-                self._put(to, frame)
+                self._put(sender, to, frame)
 
     def carry(self, recipient: str, data: bytes) -> list[Delivery]:
         """What is delivered for one frame."""

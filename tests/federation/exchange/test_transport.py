@@ -2,7 +2,8 @@
 
 import ast
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,31 +11,60 @@ import pytest
 
 import federation
 from federation.errors import MalformedError, PeerLostError, TooLargeError, UnknownPeerError
+from federation.exchange.grpc_transport import GrpcTransport
+from federation.exchange.hub import Hub
 from federation.exchange.memory import MemoryHub, MemoryTransport
 from federation.exchange.transport import Transport
 from federation.protocol.frames import EVERYONE, Frame, FrameKind
 from federation.protocol.limits import Limits
+from tests.federation.exchange.deployed import admission, deployed
 
 NAMES = ("item", "social", "video")
 LIMITS = Limits(max_frame_bytes=10_000)
 TIMEOUT_S = 5.0
 SHORT_S = 0.01
 
-Open = Callable[[Sequence[str]], dict[str, Transport]]
+Open = Callable[[Sequence[str]], AbstractContextManager[dict[str, Transport]]]
 
 
-def over_memory(names: Sequence[str]) -> dict[str, Transport]:
+@contextmanager
+def over_memory(names: Sequence[str]) -> Iterator[dict[str, Transport]]:
     hub = MemoryHub(names, LIMITS)
-    return {name: hub.attach(name) for name in names}
+    yield {name: hub.attach(name) for name in names}
 
 
-IMPLEMENTATIONS: Final[dict[type, Open]] = {MemoryTransport: over_memory}
+@contextmanager
+def over_a_hub(names: Sequence[str]) -> Iterator[dict[str, Transport]]:
+    hub = Hub(names, LIMITS)
+    hub.admit(admission())
+    yield {name: hub.attach(name) for name in names}
 
 
-@pytest.fixture(params=IMPLEMENTATIONS.values(), ids=[t.__name__ for t in IMPLEMENTATIONS])
-def ends(request: pytest.FixtureRequest) -> dict[str, Transport]:
-    opened: dict[str, Transport] = request.param(NAMES)
-    return opened
+@contextmanager
+def over_grpc(names: Sequence[str]) -> Iterator[dict[str, Transport]]:
+    with deployed(names=names, limits=LIMITS, here=()) as running:
+        yield running.transports()
+
+
+@contextmanager
+def over_both(names: Sequence[str]) -> Iterator[dict[str, Transport]]:
+    with deployed(names=names, limits=LIMITS, here=names[1:2]) as running:
+        yield running.transports()
+
+
+IMPLEMENTATIONS: Final[dict[str, tuple[type, Open]]] = {
+    "memory": (MemoryTransport, over_memory),
+    "hub": (MemoryTransport, over_a_hub),
+    "gRPC": (GrpcTransport, over_grpc),
+    "gRPC and hub": (GrpcTransport, over_both),
+}
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def ends(request: pytest.FixtureRequest) -> Iterator[dict[str, Transport]]:
+    _, opened = IMPLEMENTATIONS[request.param]
+    with opened(NAMES) as transports:
+        yield transports
 
 
 def sealed(sender: str, recipient: str, counter: int = 0, body: bytes = b"") -> bytes:
@@ -51,7 +81,7 @@ def test_every_implementation_is_under_contract() -> None:
         and methods <= {f.name for f in node.body if isinstance(f, ast.FunctionDef)}
     }
 
-    assert found - {"Transport", "Link"} == {kind.__name__ for kind in IMPLEMENTATIONS}
+    assert found - {"Transport", "Link"} == {kind.__name__ for kind, _ in IMPLEMENTATIONS.values()}
 
 
 def test_a_frame_arrives_whole(ends: dict[str, Transport]) -> None:
