@@ -175,6 +175,11 @@ def parse_party_file(file: Path, text: str) -> PartyFile:
     )
 
 
+def party_file_at(path: Path) -> Path:
+    """The party file that a person means: the file itself, or the one in a folder."""
+    return path / FILE_NAME if path.is_dir() else path
+
+
 def own_party_file() -> PartyFile:
     """The file of the node that this process runs under, named by `FEDRECALL_PARTY`.
 

@@ -140,12 +140,14 @@ def _context(target: Target) -> ssl.SSLContext:
 
 def _distrusted(target: Target, error: ssl.SSLCertVerificationError) -> UnreachableError:
     if error.verify_code in _NAMES:
-        return _unreachable(
-            Step.NAME,
-            f"the certificate at {target.place} is not for {target.name!r}",
-            "write the host that the certificate names as coordinator.host, or let the "
-            f"coordinator make a request that names {target.name!r} and have it signed",
+        remedy = (
+            "write a host that the certificate names as coordinator.host, or let the coordinator "
+            f"make a request that names {target.name!r} and have it signed"
+            if target.name == target.host
+            else "correct host and port: another party answers there"
         )
+        problem = f"the certificate at {target.place} is not for {target.name!r}"
+        return _unreachable(Step.NAME, problem, remedy)
     remedies = {
         _EARLY: "set this machine's clock; if it is right, the coordinator's certificate is new",
         _EXPIRED: "let the coordinator's certificate be renewed; is this machine's clock right?",
