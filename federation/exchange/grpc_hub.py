@@ -59,8 +59,9 @@ class HubServer:
         self._calls: dict[str, Any] = {}  # party → its newest call
         self._lock = threading.Lock()
         calls = 2 * len(pins) + SPARE_CALLS
+        self._writers = ThreadPoolExecutor(calls, thread_name_prefix="hub-writer")
         self._server = grpc.server(
-            ThreadPoolExecutor(calls, thread_name_prefix="hub-writer"),
+            self._writers,
             options=server_options(hub.limits),
             maximum_concurrent_rpcs=calls,
         )
@@ -88,12 +89,13 @@ class HubServer:
         """End the session, if one is open, and hang up on everyone."""
         self._hub.end("the coordinator has closed its hub")
         self._server.stop(GRACE_S).wait()
+        self._writers.shutdown()
 
     def _serve(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         connection = self._enter(context)
         if connection is None:
             return
-        if not context.add_callback(connection.lose):
+        if not context.add_callback(lambda: _lose(connection)):
             connection.lose()
             return
         self._replace(connection.party, context)
@@ -151,4 +153,12 @@ def _read(requests: Iterator[bytes], connection: Connection) -> None:
     except FederationError as error:
         connection.refuse(error)
     except grpc.RpcError:
-        LOG.info("the connection of %s broke", connection.party)
+        return  # it broke, which gRPC tells `_lose` too
+
+
+def _lose(connection: Connection) -> None:
+    if connection.lose():
+        LOG.info(
+            "the connection of %s broke, or a frame in it was over the limit; it may come back",
+            connection.party,
+        )

@@ -216,13 +216,15 @@ class Connection:
             self._refusal = error
             self._changed.notify_all()
 
-    def lose(self) -> None:
-        """The connection broke; the party may come back."""
+    def lose(self) -> bool:
+        """The connection broke and the party may come back; False if it was at its end anyway."""
         with self._session.lock:
+            was_current = self._is_current()
             if self._place.connection is self:
                 self._place.connection = None
                 self._place.lost_at = time.monotonic()
             self._changed.notify_all()
+            return was_current
 
     def _leave(self) -> None:
         with self._session.lock:
