@@ -3,7 +3,8 @@
 RehearsalError
 ├── MissingToolError      this machine lacks something; the message says what to install
 ├── CommandFailedError    a command of a party or of the network failed
-└── OutOfTimeError        something that was waited for did not happen in time
+├── OutOfTimeError        something that was waited for did not happen in time
+└── CaptureError          a capture cannot be read, or misses a part of what went by
 """
 
 from simulations.errors import SimulationError
@@ -23,3 +24,7 @@ class CommandFailedError(RehearsalError):
 
 class OutOfTimeError(RehearsalError):
     """Something that was waited for did not happen in time."""
+
+
+class CaptureError(RehearsalError):
+    """A capture cannot be read, or misses a part of what went by."""
