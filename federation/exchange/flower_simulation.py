@@ -25,6 +25,8 @@ from typing import Final
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Nothing that is forked here uses gRPC; it would complain whenever Ray starts a process.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # Ray runs whatever reaches its ports. Outside Linux it listens on loopback only; so it shall here.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 # Else Ray prints a trace of its own when this process is asked to end.
