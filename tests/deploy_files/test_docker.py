@@ -2,7 +2,7 @@ import fnmatch
 import re
 import sys
 import tomllib
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.deploy_files.files import (
     documents,
     instructions,
     lint,
+    run,
 )
 
 IGNORE = DOCKERFILE.with_name("Dockerfile.dockerignore")
@@ -92,6 +93,18 @@ def test_only_the_packages_and_what_builds_them_can_get_into_a_layer() -> None:
     packages = {name for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
     assert {name for name in packages if "." not in name} <= allowed
     assert all((ROOT / name).exists() for name in allowed)
+
+
+def test_every_file_that_the_packages_read_is_installed_with_them() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = project["tool"]["setuptools"]["package-data"]
+    listed = run(["git", "-C", str(ROOT), "ls-files", "--", *declared]).stdout.splitlines()
+    data = [Path(name) for name in listed if not name.endswith((".py", ".md"))]
+    assert Path("federation/exchange/app/pyproject.toml") in data
+    for path in data:
+        package, inside = path.parts[0], Path(*path.parts[1:])
+        matching = [found for rule in declared[package] for found in (ROOT / package).glob(rule)]
+        assert ROOT / package / inside in matching, f"{path} is missing in package-data"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_the_node_writes_to_its_own_state_and_nowhere_else() -> None:
 def test_what_the_node_can_write_cannot_be_run() -> None:
     settings = unit_settings(UNIT)
     assert settings["NoExecPaths"] == ["/"]
-    assert settings["ExecPaths"] == ["/usr /opt/fedrecall"]
+    assert settings["ExecPaths"] == ["/usr /opt"]
     assert settings["MemoryDenyWriteExecute"] == ["yes"]
 
 
