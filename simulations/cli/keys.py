@@ -74,7 +74,7 @@ def new(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise SettingError("--days goes with --authority; a party's days are given by keys sign")
     if authority:
         _refuse_with("--authority", {"--role": role, "--host": hosts, "--rotate": rotate})
-        _new_authority(folder, name, days or AUTHORITY_DAYS)
+        _new_authority(folder, name, AUTHORITY_DAYS if days is None else days)
     elif rotate:
         _refuse_with("--rotate", {"--name": name, "--role": role})
         card, old = rotate_keys(folder, hosts=hosts)
