@@ -2,7 +2,6 @@
 
 import platform
 import re
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
@@ -16,14 +15,11 @@ PINNED: Final = re.compile(r"(flwr|tenseal|torch)==([\w.]+)")
 
 def check_versions(examined: Examined) -> Finding:
     """Flower, TenSEAL and torch are of the versions that this program was made for."""
-    try:
-        required = examined.limits.requirements or _required()
-    except metadata.PackageNotFoundError:
-        return failed("versions", f"{PROGRAM} is not installed", f"pip install {PROGRAM}")
+    required = examined.limits.requirements or metadata.requires(PROGRAM) or ()
     pinned = [match.groups() for each in required if (match := PINNED.fullmatch(each))]
     wrong = [(name, due) for name, due in pinned if _installed(name) != due]
     if wrong:
-        found = ", ".join(f"{name} {_installed(name) or 'missing'}" for name, _ in wrong)
+        found = ", ".join(f"{name} {_installed(name)}" for name, _ in wrong)
         due = " ".join(f"{name}=={version}" for name, version in wrong)
         return failed("versions", f"{found}: made for {due}", f"pip install {due}")
     names = ", ".join(f"{name} {version}" for name, version in pinned)
@@ -31,13 +27,6 @@ def check_versions(examined: Examined) -> Finding:
     return passed("versions", f"{names}, python {python}, wire format {VERSION}")
 
 
-def _required() -> Sequence[str]:
-    return metadata.requires(PROGRAM) or ()
-
-
 def _installed(name: str) -> str:
-    """The version without a local part such as `+cpu`; empty if there is none."""
-    try:
-        return metadata.version(name).partition("+")[0]
-    except metadata.PackageNotFoundError:
-        return ""
+    """The version, without a local part such as `+cpu`."""
+    return metadata.version(name).partition("+")[0]

@@ -195,6 +195,8 @@ def _unwelcome(target: Target, reason: str) -> UnreachableError:
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     return error.strerror or str(error) or type(error).__name__

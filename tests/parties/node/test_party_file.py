@@ -12,6 +12,7 @@ from parties.node.party_file import (
     Endpoint,
     Experiment,
     own_party_file,
+    party_file_at,
     read_party_file,
 )
 from parties.node.policy import Policy
@@ -132,6 +133,16 @@ def test_a_coordinator_describes_the_run_by_the_keys_of_the_settings(tmp_path: P
     run = read_party_file(write(tmp_path, text)).run_config()
     assert (run.profile, run.seed, run.training.epochs) == (Profile.FROZEN, 7, 3)
     assert run.exchange == RunConfig().exchange
+
+
+def test_a_link_in_the_folder_may_lead_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "state").symlink_to("/var/lib/elsewhere")
+    assert read_party_file(write(tmp_path, PARTNER)).state == tmp_path / "state"
+
+
+def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
+    file = write(tmp_path, PARTNER)
+    assert party_file_at(tmp_path) == party_file_at(file) == file
 
 
 def test_a_relative_path_to_the_file_still_gives_complete_paths(
