@@ -6,6 +6,7 @@ SimulationError
 ├── FolderExistsError         a folder to be written is already there
 ├── RunFolderError            a run folder cannot be used
 ├── RunStoppedError           a run stopped early and can be continued
+├── NodeFailedError           a party of a federation on Flower's engine refused or failed
 ├── TaskFailedError           a part of a simulation failed in its process
 └── FetchError                a public data set could not be fetched
     ├── DownloadError         the server or the link failed, or sent too much
@@ -42,6 +43,10 @@ class RunFolderError(SimulationError):
 
 class RunStoppedError(SimulationError):
     """A run stopped early; the message says why and how to continue it."""
+
+
+class NodeFailedError(SimulationError):
+    """A party that Flower's engine ran refused or failed; the message names it and its log."""
 
 
 class TaskFailedError(SimulationError):

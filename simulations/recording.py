@@ -60,7 +60,7 @@ def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
     return RunRecord(
         data=listening.name,
         profile=config.profile,
-        runtime=plan.runtime,
+        runtime=plan.runtime.value,
         model=plan.model,
         warm_users=int(listeners) - cold,
         cold_users=cold,

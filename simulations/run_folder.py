@@ -23,6 +23,7 @@ from parties.config import RunConfig
 from parties.settings import flatten, from_plain, override, to_plain
 from simulations.errors import RunFolderError
 from simulations.splits import EvaluationConfig
+from simulations.tasks import Runtime
 
 VERSION: Final = 1
 PUBLIC_MODE: Final = 0o644
@@ -63,7 +64,7 @@ class Plan:
         data: name of a data set, path of a folder, or "world" for one made in the run's folder.
         splits: how many splits; split i has the seed `config.run.seed` + i.
         config: all settings.
-        runtime: what carries the messages.
+        runtime: what runs the parties.
         model: what the item party trains.
         command: what to type to run it again.
     """
@@ -71,7 +72,7 @@ class Plan:
     data: str
     splits: int
     config: SimulationConfig
-    runtime: str = "memory"
+    runtime: Runtime = Runtime.MEMORY
     model: str = "dssm"
     command: str = ""
 
@@ -150,7 +151,7 @@ class RunFolder:
             "version": VERSION,
             "data": plan.data,
             "splits": plan.splits,
-            "runtime": plan.runtime,
+            "runtime": plan.runtime.value,
             "model": plan.model,
             "command": plan.command,
             "config": to_plain(plan.config),
@@ -197,11 +198,14 @@ def _plan(content: Mapping[str, Any]) -> Plan:
     splits = content["splits"]
     if not isinstance(splits, int) or splits < 1:
         raise TypeError(f"splits is {splits!r}")
-    texts = {name: content[name] for name in ("data", "runtime", "model", "command")}
+    texts = {name: content[name] for name in ("data", "model", "command")}
     for name, text in texts.items():
         if not isinstance(text, str):
             raise TypeError(f"{name} is {text!r}")
     if not isinstance(content["config"], dict):
         raise TypeError(f"config is {content['config']!r}")
     config = from_plain(SimulationConfig(), content["config"])
-    return Plan(splits=splits, config=config, **texts)
+    runtime = content["runtime"]
+    if runtime not in (each.value for each in Runtime):
+        raise TypeError(f"runtime is {runtime!r}")
+    return Plan(splits=splits, config=config, runtime=Runtime(runtime), **texts)

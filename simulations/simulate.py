@@ -122,6 +122,7 @@ def _tasks(run: Run) -> list[Task]:
             config=plan.config.run,
             evaluation=plan.config.evaluation,
             folder=run.folder.split(seed),
+            runtime=plan.runtime,
         )
         for kind in TaskKind
         for seed in plan.seeds

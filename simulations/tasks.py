@@ -26,6 +26,13 @@ class TaskKind(Enum):
     BASELINES = "baselines"
 
 
+class Runtime(Enum):
+    """What runs the parties of a federated task and carries their messages."""
+
+    MEMORY = "memory"  # threads of one process, joined by queues
+    FLOWER = "flower"  # Flower's simulation engine: a process a party, joined by the exchange hub
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One process's work.
@@ -37,6 +44,7 @@ class Task:
         config: the run.
         evaluation: how it is judged.
         folder: where checkpoints and the result go.
+        runtime: what runs the parties.
     """
 
     kind: TaskKind
@@ -45,6 +53,7 @@ class Task:
     config: RunConfig
     evaluation: EvaluationConfig
     folder: Path
+    runtime: Runtime = Runtime.MEMORY
 
     @property
     def name(self) -> str:

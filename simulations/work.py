@@ -3,10 +3,10 @@
 import json
 import resource
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ import torch
 from parties.checkpoints import write_whole
 from parties.data import ItemData
 from parties.events import Progress, Stage, Watcher
+from parties.item import ItemOutcome
 from recall.index import FlatIndex
 from simulations.baselines import Pool, Trained
+from simulations.clock import Clock
 from simulations.data import load
 from simulations.evaluation import Judge
 from simulations.federation import Scenario, run_federation
@@ -24,37 +26,7 @@ from simulations.listening import Listening, listening_of
 from simulations.report import EpochRecord
 from simulations.run_folder import PUBLIC_MODE
 from simulations.splits import cold_users
-from simulations.tasks import Task, TaskKind, TaskResult
-
-
-class Clock:
-    """Seconds by stage, from the progress a run reports."""
-
-    def __init__(self, watch: Watcher) -> None:
-        self._watch = watch
-        self._stage: Stage | None = None
-        self._since = self._began = time.monotonic()
-        self.seconds: dict[str, float] = {}
-        self.steps: dict[int, float] = {}
-
-    def __call__(self, progress: Progress) -> None:
-        """Note a report and pass it on."""
-        self.enter(progress.stage)
-        if progress.stage is Stage.TRAINING:
-            self.steps[progress.done] = time.monotonic() - self._began
-        self._watch(progress)
-
-    def enter(self, stage: Stage | None) -> None:
-        """Book the time since the last change to the stage that ends now."""
-        if stage is self._stage:
-            return
-        now = time.monotonic()
-        if self._stage is not None:
-            name = self._stage.value
-            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        if stage is Stage.TRAINING and self._stage is not Stage.TRAINING:
-            self._began = now
-        self._stage, self._since = stage, now
+from simulations.tasks import Runtime, Task, TaskKind, TaskResult
 
 
 def perform(task: Task, watch: Watcher) -> TaskResult:
@@ -68,11 +40,12 @@ def perform(task: Task, watch: Watcher) -> TaskResult:
     clock.enter(Stage.DATA)
     split = Split(task, listening_of(load(task.data).tables))
     work = {TaskKind.FEDERATED: _federated, TaskKind.BASELINES: _baselines}[task.kind]
+    done = work(split, clock)
     result = replace(
-        work(split, clock),
+        done,
         seconds=clock.seconds,
-        cpu_seconds=_cpu_seconds(),
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        cpu_seconds=done.cpu_seconds + cpu_seconds(),
+        peak_memory_bytes=max(done.peak_memory_bytes, peak_memory()),
     )
     result.save(task.result_path)
     return result
@@ -100,7 +73,34 @@ class Split:
         return self.judge.vectors(name, trained.queries[self.cold], trained.items)
 
 
-def _federated(split: Split, clock: Clock) -> TaskResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What a runtime brings back from a federated run.
+
+    Args:
+        item: what the item party ended with.
+        sent: party → stage → bytes.
+        values: numbers of embeddings that partners sent forward.
+        clipped: numbers that were cut to the fixed-point range.
+        continued: whether an earlier process did a part of the work.
+        cpu_seconds: of processes that this one is not told of by the system.
+        peak_memory_bytes: the largest of theirs.
+    """
+
+    item: ItemOutcome = field(repr=False)
+    sent: Mapping[str, Mapping[str, int]]
+    values: int
+    clipped: int
+    continued: bool
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+Carrier = Callable[["Split", Clock], Carried]
+
+
+def carry_in_memory(split: "Split", clock: Clock) -> Carried:
+    """Run every party in a thread of this process."""
     folder = split.task.folder / "parties"
     continued = folder.exists()
     scenario = Scenario(
@@ -111,8 +111,27 @@ def _federated(split: Split, clock: Clock) -> TaskResult:
         folder=folder,
     )
     outcome = run_federation(scenario, clock)
+    return Carried(
+        item=outcome.item,
+        sent=outcome.sent,
+        values=sum(partner.values for partner in outcome.partners.values()),
+        clipped=sum(partner.clipped for partner in outcome.partners.values()),
+        continued=continued,
+    )
+
+
+def _carrier(runtime: Runtime) -> Carrier:
+    if runtime is Runtime.MEMORY:
+        return carry_in_memory
+    # Flower and gRPC take seconds to import, which a run without them need not spend.
+    carrier: Carrier = import_module("simulations.flower_runtime").carry_on_flower
+    return carrier
+
+
+def _federated(split: Split, clock: Clock) -> TaskResult:
+    carried = _carrier(split.task.runtime)(split, clock)
     clock.enter(Stage.EVALUATION)
-    item = outcome.item
+    item = carried.item
     trained = Trained(queries=item.queries, items=item.items, history=item.history)
     judged = split.judged("federated", trained)
     _publish(split, trained)
@@ -121,12 +140,12 @@ def _federated(split: Split, clock: Clock) -> TaskResult:
         systems=(judged,),
         curves={"federated": _curve(trained, clock)},
         seconds={},
-        cpu_seconds=0.0,
-        peak_memory_bytes=0,
-        sent=outcome.sent,
-        values=sum(partner.values for partner in outcome.partners.values()),
-        clipped=sum(partner.clipped for partner in outcome.partners.values()),
-        continued=continued,
+        cpu_seconds=carried.cpu_seconds,
+        peak_memory_bytes=carried.peak_memory_bytes,
+        sent=carried.sent,
+        values=carried.values,
+        clipped=carried.clipped,
+        continued=carried.continued,
     )
 
 
@@ -180,7 +199,12 @@ def _curve(trained: Trained, clock: Clock | None) -> tuple[EpochRecord, ...]:
     )
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Of this process and of those it started for the alignment."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def peak_memory() -> int:
+    """Highest resident memory of this process, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -25,17 +25,12 @@ from simulations.errors import EXPECTED, RunStoppedError
 from simulations.run_folder import WORLD, Plan, RunFolder, SimulationConfig
 from simulations.simulate import Run, begin, simulate
 from simulations.simulate import resume as resume_run
+from simulations.tasks import Runtime
 
 WITH_RESUME: Final = frozenset({"resume", "processes", "as_json"})
 OPTIONS_OF_THEIR_OWN: Final = MappingProxyType({"profile": "--profile", "seed": "--seed"})
 Json = Mapping[str, Any]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-class Runtime(Enum):
-    """What carries the messages."""
-
-    MEMORY = "memory"
 
 
 class Model(Enum):
@@ -62,7 +57,11 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
         ),
     ] = Profile.STRICT,
     runtime: Annotated[
-        Runtime, typer.Option(help="What carries the messages: this machine's memory.")
+        Runtime,
+        typer.Option(
+            help="What runs the parties. memory: threads of one process. flower: Flower's "
+            "simulation engine, each party in a process of its own."
+        ),
     ] = Runtime.MEMORY,
     model: Annotated[Model, typer.Option(help="The item party's model.")] = Model.DSSM,
     splits: Annotated[
@@ -116,7 +115,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
                 data=data,
                 splits=splits,
                 config=_configure(settings or [], profile, seed, accept_single_partner),
-                runtime=runtime.value,
+                runtime=runtime,
                 model=model.value,
                 command=_command_line(),
             )
