@@ -19,6 +19,7 @@ KEEPALIVE_TIMEOUT_MS: Final = 8_000
 CONNECT_MS: Final = 5_000
 IDLE_MS: Final = 30_000  # a connection without a call is closed
 METADATA_BYTES: Final = 8 * 1024
+SLACK_BYTES: Final = 64 * 1024  # a frame that is hardly too long is refused by name, and logged
 
 COMMON: Final[Options] = [
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
@@ -36,7 +37,7 @@ def server_options(limits: Limits) -> Options:
     """The hub's end."""
     return [
         *COMMON,
-        ("grpc.max_receive_message_length", limits.max_frame_bytes),
+        ("grpc.max_receive_message_length", limits.max_frame_bytes + SLACK_BYTES),
         ("grpc.so_reuseport", 0),  # a second hub on one port is a mistake
         ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
         ("grpc.max_concurrent_streams", 4),

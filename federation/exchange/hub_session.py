@@ -96,10 +96,13 @@ class HubSession(Mailroom):
         """Wait until remote parties have taken all that is for them; says whether they have."""
         ends = time.monotonic() + timeout
         with self.lock:
-            while place := next(filter(self._owed, self._places.values()), None):
-                if self._closed is not None or not self._wait(place.name, ends):
+            while self._closed is None:
+                place = next(filter(self._owed, self._places.values()), None)
+                if place is None:
+                    return True
+                if not self._wait(place.name, ends):
                     return False
-        return True
+        return False
 
     def _owed(self, place: _Place) -> bool:
         owed = len(self._boxes[place.name]) + len(place.departures)
@@ -248,9 +251,8 @@ class Connection:
         if (frame := place.departures.next()) is not None:
             return frame
         size = session._boxes[place.name].next_size()
-        if size is None or not place.departures.has_room(size):
-            return None
-        frame = session._take(place.name)
+        fits = size is not None and place.departures.has_room(size)
+        frame = session._take(place.name) if fits else None
         if frame is not None:
             place.departures.add(frame)
             place.departures.next()

@@ -8,6 +8,7 @@ gRPC connection after it will trust.
 import os
 import socket
 import ssl
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,8 @@ from federation.exchange.tls import TlsMaterial, spki_pin
 
 HANDSHAKE_S: Final = 5.0
 MINUTE: Final = "%Y-%m-%d %H:%M"
-CERTIFICATE_ALERTS: Final = ("CERT", "UNKNOWN_CA", "ACCESS_DENIED")  # within an alert's name
+HANG_UPS: Final = 3  # in a row, which a bad line alone does not do
+PAUSE_S: Final = 0.2
 
 
 def probe_hub(address: str, tls: TlsMaterial, *, party: str, hub: str, pin: bytes) -> bytes:
@@ -43,22 +45,27 @@ def probe_hub(address: str, tls: TlsMaterial, *, party: str, hub: str, pin: byte
     """
     _check_dates(tls.certificate, party)
     context = _context(tls, party)
-    host, port = split_address(address)
-    with socket.create_connection((host, port), HANDSHAKE_S) as plain:
+    for _ in range(HANG_UPS):
         try:
-            return _shake_hands(context, plain, hub=hub, pin=pin)
+            seen = _look(context, address, hub)
         except ssl.SSLCertVerificationError as error:
             raise CertificateError(
                 f"{party} does not accept the certificate of the hub at {address}: "
                 f"{error.verify_message}; compare authority.crt, the roster and the clocks of both"
             ) from error
-        except ssl.SSLError as error:
-            if not any(part in (error.reason or "") for part in CERTIFICATE_ALERTS):
-                raise
+        if seen is None:
+            time.sleep(PAUSE_S)
+            continue
+        if spki_pin(seen) != pin:
             raise CertificateError(
-                f"the hub at {address} does not accept the certificate of {party} "
-                f"({error.reason}): have the federation's authority sign a new one"
-            ) from error
+                f"the key of the hub at {address} is not the one that the roster of {party} has "
+                f"for {hub}: compare rosters"
+            )
+        return seen
+    raise CertificateError(
+        f"the hub at {address} hangs up on the certificate of {party}: have the federation's "
+        "authority sign a new one, and compare authority.crt and the clocks of both"
+    )
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -73,18 +80,16 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _shake_hands(context: ssl.SSLContext, plain: socket.socket, *, hub: str, pin: bytes) -> bytes:
-    with context.wrap_socket(plain, server_hostname=hub) as line:
-        seen = ssl.DER_cert_to_PEM_cert(line.getpeercert(binary_form=True) or b"").encode()
-        if spki_pin(seen) != pin:
-            raise CertificateError(
-                f"the key of the hub is not the one that the roster has for {hub}: compare rosters"
-            )
-        # In TLS 1.3 the server judges our certificate after the handshake is over for us; what
-        # comes first is its judgement, or the settings of HTTP/2.
-        if not line.recv(1):
-            raise ConnectionResetError("the hub hung up during the handshake")
-        return seen
+def _look(context: ssl.SSLContext, address: str, hub: str) -> bytes | None:
+    """The hub's certificate, PEM; None if it hung up on ours."""
+    with (
+        socket.create_connection(split_address(address), HANDSHAKE_S) as plain,
+        context.wrap_socket(plain, server_hostname=hub) as line,
+    ):
+        seen = ssl.DER_cert_to_PEM_cert(line.getpeercert(binary_form=True) or b"")
+        # In TLS 1.3 the hub judges our certificate when the handshake is over for us: it hangs
+        # up, or begins with the settings of HTTP/2.
+        return seen.encode("ascii") if line.recv(1) else None
 
 
 def _context(tls: TlsMaterial, party: str) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from typing import Any
 from federation.exchange.grpc_hub import HubServer
 from federation.exchange.grpc_transport import DialConfig, GrpcTransport
 from federation.exchange.hub import Admission, Hub, HubConfig
-from federation.exchange.tls import spki_pin
+from federation.exchange.tls import TlsMaterial, spki_pin
 from federation.exchange.transport import Transport
 from federation.protocol.limits import Limits
 from tests.federation.exchange.certificates import material
@@ -37,11 +37,12 @@ class Deployed:
     here: Sequence[str] = (COORDINATOR,)  # parties in the hub's process
     address: str = "127.0.0.1:0"
     pins: dict[str, bytes] | None = None
+    tls: TlsMaterial = field(default_factory=lambda: material(COORDINATOR))
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.names, self.limits, self.config)
         pins = self.pins if self.pins is not None else pins_of([COORDINATOR, *self.names])
-        self.server = HubServer(self.hub, self.address, tls=material(COORDINATOR), pins=pins)
+        self.server = HubServer(self.hub, self.address, tls=self.tls, pins=pins)
         self.port = self.server.start()
         self.opened: list[Transport] = []
         self.admission = self.admit()

@@ -46,6 +46,7 @@ def test_closing_the_hub_wakes_a_party_that_waits() -> None:
 def test_nothing_can_be_handed_to_a_closed_hub() -> None:
     shared = hub()
     shared.close()
+    shared.close()
 
     with pytest.raises(PeerLostError, match="the hub is closed"):
         shared.attach("item").send(FRAME)
