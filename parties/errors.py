@@ -6,6 +6,9 @@ PartiesError
 ├── UnreachableError          the coordinator's port cannot be reached, or is another's
 ├── JobError                  a job or its folder cannot be used
 ├── CheckpointError           a checkpoint cannot be written, is missing or is damaged
+├── LedgerError               the ledger cannot be written or read, so nothing leaves
+│   ├── LedgerDamagedError    a ledger was changed or has lost lines
+│   └── UnlistedReleaseError  a message of which nobody said how it is protected
 ├── KeysError                 keys, certificates or a roster cannot be made or used
 │   ├── KeysExistError        something is already where keys would be written
 │   ├── KeysMissingError      a file of a key folder is not there
@@ -36,6 +39,18 @@ class PartiesError(Exception):
 
 class CheckpointError(PartiesError):
     """A checkpoint cannot be written, is missing or is damaged; the message names the file."""
+
+
+class LedgerError(PartiesError):
+    """The ledger cannot be written or read; what could not be noted has not left."""
+
+
+class LedgerDamagedError(LedgerError):
+    """A ledger's lines do not follow each other, or lines are gone; the message names the file."""
+
+
+class UnlistedReleaseError(LedgerError):
+    """A message was about to leave that the profile has no use for; it did not."""
 
 
 class PartyFileError(PartiesError):
