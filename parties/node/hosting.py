@@ -182,8 +182,8 @@ class _Hosting:
         orders = {name: replace(order, token=token).to_values() for name, token in tokens.items()}
         try:
             begun = self._steering.begin(orders)
-        except PeerLostError as error:  # a node went down since it was seen
-            return _Verdict(ending=Ending.LOST, reason=str(error))
+        except PeerLostError as down:  # a node went away since it was seen
+            return _Verdict(ending=Ending.LOST, reason=str(down))
         LOG.info("session %d of job %s begins", number, job.name)
         watch = Watch(self._hub, self._steering, begun, self._host.patience)
         with watch.running(members, lambda: job.stop_asked):
