@@ -21,8 +21,6 @@ from parties.keys.certificates import (
     Request,
     Signer,
     Validity,
-    check_authority,
-    check_time,
     issue,
     key_pin,
     read_certificate,
@@ -32,6 +30,7 @@ from parties.keys.certificates import (
 from parties.keys.files import Access, check_folder, fill_folder, read_file, write_file
 from parties.keys.fingerprint import grouped, same_fingerprint
 from parties.keys.folder import AUTHORITY_CERTIFICATE, read_tls_key
+from parties.keys.trust import check_authority, check_time
 
 AUTHORITY_KEY: Final = "authority.key"
 INDEX: Final = "signed.json"

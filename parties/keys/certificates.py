@@ -12,33 +12,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from parties.errors import (
-    CertificateExpiredError,
-    CertificateNotYetValidError,
     KeyFormatError,
     OwnCertificateError,
     SigningRefusedError,
 )
 from parties.keys.names import host_problem, is_address, name_problem, role_of
+from parties.keys.parsing import PARSING
 from parties.role import Role
 
 # Clocks of honest machines differ by a little; those that differ by more are told so.
 BACKDATED: Final = dt.timedelta(minutes=5)
-WARNING_DAYS: Final = 30
 MAX_HOSTS: Final = 32
-PARSING: Final = (
-    ValueError,  # what X.509 parsers raise for nearly everything
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.ExtensionNotFound,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,68 +169,6 @@ def read_certificate(data: bytes, *, place: str) -> x509.Certificate:
     return found[0]
 
 
-def check_authority(certificate: x509.Certificate, *, place: str) -> None:
-    """Refuse a certificate that is not a self-signed authority's.
-
-    Raises:
-        OwnCertificateError: it is none.
-    """
-    try:
-        limits = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        limits = x509.BasicConstraints(ca=False, path_length=None)
-    if not limits.ca or not _signed_by(certificate, certificate):
-        raise OwnCertificateError(f"{place} is no authority's certificate")
-    if not is_curve(certificate.public_key(), ec.SECP256R1):
-        raise OwnCertificateError(f"{place} is for a key that is not P-256")
-
-
-def check_issued(
-    certificate: x509.Certificate, authority: x509.Certificate, name: str, *, place: str
-) -> None:
-    """Refuse a party's certificate of another authority or for another name.
-
-    Raises:
-        OwnCertificateError: it is one.
-    """
-    if not _signed_by(certificate, authority):
-        raise OwnCertificateError(
-            f"{place} was not signed by the authority of authority.crt beside it; "
-            "get both files from the same authority"
-        )
-    found = certified_names(certificate, place=place)[0]
-    if found != name:
-        raise OwnCertificateError(f"{place} is for {found!r}, and these keys are {name!r}'s")
-
-
-def check_time(
-    certificate: x509.Certificate, now: dt.datetime, *, place: str, remedy: str
-) -> None:
-    """Refuse a certificate before and after its time.
-
-    Raises:
-        CertificateExpiredError: its time is over.
-        CertificateNotYetValidError: its time has not come.
-    """
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now >= ends:
-        raise CertificateExpiredError(f"{place} expired on {ends:%Y-%m-%d %H:%M} UTC; {remedy}")
-    if now < begins:
-        raise CertificateNotYetValidError(
-            f"{place} is valid from {begins:%Y-%m-%d %H:%M} UTC and this machine's clock says "
-            f"{now:%Y-%m-%d %H:%M} UTC; set the clock"
-        )
-
-
-def time_warning(certificate: x509.Certificate, now: dt.datetime, *, place: str) -> str | None:
-    """A sentence when a certificate ends within 30 days; None when it does not."""
-    left = certificate.not_valid_after_utc - now
-    if left >= dt.timedelta(days=WARNING_DAYS):
-        return None
-    ends = certificate.not_valid_after_utc
-    return f"{place} expires on {ends:%Y-%m-%d %H:%M} UTC, in {left.days} days; renew it"
-
-
 def certified_names(certificate: x509.Certificate, *, place: str) -> tuple[str, tuple[str, ...]]:
     """The party that a certificate names, and its hosts.
 
@@ -257,14 +185,6 @@ def is_curve(key: object, curve: type[ec.EllipticCurve]) -> bool:
     """Whether a key, public or private, is on this curve."""
     kinds = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
     return isinstance(key, kinds) and isinstance(key.curve, curve)
-
-
-def _signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _names(extensions: x509.Extensions, subject: x509.Name) -> tuple[str, tuple[str, ...]]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key, load_ssh_public_key
 
 from parties.errors import KeyFormatError, KeysMissingError
 from parties.keys.certificates import key_pin, read_certificate, read_request
 from parties.keys.files import read_file
 from parties.keys.folder import AUTHORITY_CERTIFICATE, CARD
+from parties.keys.parsing import PARSING
 from parties.keys.roster import make_roster, read_card, read_entries
 
 GROUP: Final = 4  # hexadecimal digits that are read in one breath
@@ -84,7 +84,7 @@ def _of_public_key(path: Path, data: bytes) -> Fingerprint:
     load = load_pem_public_key if data.startswith(b"-----") else load_ssh_public_key
     try:
         return Fingerprint("public key", key_pin(load(data)))
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except PARSING as error:
         raise KeyFormatError(f"{path} is no public key: {error}") from error
 
 

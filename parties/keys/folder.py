@@ -17,7 +17,6 @@ from secrets import token_hex
 from shlex import quote
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -30,8 +29,16 @@ from cryptography.hazmat.primitives.serialization import (
 
 from parties.errors import KeyFormatError, KeyMismatchError, KeysError
 from parties.keys.certificates import Request, is_curve, key_pin, make_request, read_request
-from parties.keys.files import Access, check_folder, fill_folder, read_file, write_file
+from parties.keys.files import (
+    FOLDER_MODE,
+    Access,
+    check_folder,
+    fill_folder,
+    read_file,
+    write_file,
+)
 from parties.keys.names import name_problem
+from parties.keys.parsing import PARSING
 from parties.keys.roster import RosterEntry, read_card
 from parties.role import Role
 
@@ -106,20 +113,25 @@ def rotate_keys(
     fresh = folder / f".new-{token_hex(4)}"
     fill_folder(fresh, files)
     old = folder / f"old-{now or dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{token_hex(2)}"
+    _exchange(folder, old, fresh)
+    return entry, old
+
+
+def _exchange(folder: Path, old: Path, fresh: Path) -> None:
+    """Move present keys to `old`, which is made, and those of `fresh` to where they were."""
     try:
-        old.mkdir(mode=0o700)
-        for name in ROTATED:
-            if (folder / name).exists():
-                (folder / name).rename(old / name)
-        for name in files:
-            (fresh / name).rename(folder / name)
+        old.mkdir(mode=FOLDER_MODE)
+        for path in [folder / name for name in ROTATED]:
+            if path.exists():
+                path.rename(old / path.name)
+        for path in list(fresh.iterdir()):
+            path.rename(folder / path.name)
         fresh.rmdir()
     except OSError as error:
         raise KeysError(
             f"{folder}: rotation stopped: {error.strerror}; old keys are in {old}, new ones in "
             f"{fresh}; move one set back by hand"
         ) from error
-    return entry, old
 
 
 def renew_request(folder: Path, *, hosts: Sequence[str]) -> None:
@@ -196,7 +208,7 @@ def read_private_key(path: Path) -> object:
     data = read_file(path, Access.OWNER)
     try:
         return load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except PARSING:
         # Without the cause: parsers may quote what they read.
         raise KeyFormatError(f"{path} is no unencrypted private key in PEM") from None
 

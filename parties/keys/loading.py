@@ -6,7 +6,6 @@ from pathlib import Path
 from shlex import quote
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -19,12 +18,8 @@ from federation.crypto.sealing import Identity
 from federation.exchange.tls import TlsMaterial
 from parties.errors import KeyFormatError, KeyMismatchError
 from parties.keys.certificates import (
-    check_authority,
-    check_issued,
-    check_time,
     key_pin,
     read_certificate,
-    time_warning,
 )
 from parties.keys.files import Access, read_file
 from parties.keys.folder import (
@@ -39,7 +34,9 @@ from parties.keys.folder import (
     own_tls_key,
     read_private_key,
 )
+from parties.keys.parsing import PARSING
 from parties.keys.roster import Roster, RosterEntry
+from parties.keys.trust import check_authority, check_issued, check_time, time_warning
 from parties.role import Role
 
 
@@ -214,7 +211,7 @@ def _node_key(folder: Path, card: RosterEntry) -> Path | None:
     data = read_file(path, Access.OWNER)
     try:
         key = load_ssh_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except PARSING:
         raise KeyFormatError(f"{path} is no unencrypted private key in OpenSSH's form") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP384R1):
         raise KeyFormatError(f"{path} must be a P-384 key; Flower takes no other here")

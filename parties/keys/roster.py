@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from parties.errors import RosterError
 from parties.keys.files import read_file
 from parties.keys.names import name_problem
+from parties.keys.parsing import PARSING
 from parties.role import Role
 
 KEYS: Final = ("name", "role", "exchange", "tls", "node")
@@ -147,7 +147,7 @@ def read_entries(path: Path) -> tuple[RosterEntry, ...]:
         top = tomllib.loads(read_file(path).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise RosterError(f"{path} is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RosterError(f"{path} is not valid TOML: {error}") from error
     for key in top:
         if key != "party":
@@ -255,7 +255,7 @@ def _tls_pin(place: str, text: str) -> bytes:
 def _node(place: str, text: str) -> str:
     try:
         key = load_ssh_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except PARSING:
         raise RosterError(f"{place}: 'node' is no OpenSSH public key") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise RosterError(f"{place}: 'node' must be a P-384 key, ecdsa-sha2-nistp384")

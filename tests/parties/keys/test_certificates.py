@@ -24,17 +24,14 @@ from parties.keys.certificates import (
     Signer,
     Validity,
     certified_names,
-    check_authority,
-    check_issued,
-    check_time,
     issue,
     key_pin,
     make_request,
     read_certificate,
     read_request,
     self_sign,
-    time_warning,
 )
+from parties.keys.trust import check_authority, check_issued, check_time, time_warning
 from tests.parties.keys.pem import NOW, certificate, common_name, p256, pem, pkcs8, request
 
 DAY = dt.timedelta(days=1)

@@ -238,3 +238,9 @@ def test_a_card_is_one_party(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(RosterError, match="holds 0 parties"):
         read_card(path)
+
+
+def test_brackets_without_end_are_no_roster(tmp_path: Path) -> None:
+    (tmp_path / "roster.toml").write_text("party = " + "[" * 100_000)
+    with pytest.raises(RosterError, match="is not valid TOML"):
+        read_roster(tmp_path / "roster.toml")
