@@ -1,13 +1,14 @@
 """What every part of a party's session needs, passed whole, and how a session fails."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from federation.errors import PeerLostError
 from federation.exchange.link import Link
 from parties.checkpoints import CheckpointStore, NoCheckpoints
 from parties.config import RunConfig
+from parties.errors import LedgerError
 from parties.events import Watcher, ignore_progress
 
 
@@ -39,12 +40,15 @@ def telling_others(link: Link) -> Iterator[None]:
 
     They learn the kind of the error only: its text may name files or numbers that are nobody
     else's business. A lost peer is passed on by name, so that all hear of the first to fail.
+    What cannot be noted in the ledger is not said either: they learn it from the line that closes.
     """
     try:
         yield
     except PeerLostError as error:
-        link.stop(str(error))
+        with suppress(LedgerError):
+            link.stop(str(error))
         raise
     except BaseException as error:
-        link.stop(type(error).__name__)
+        with suppress(LedgerError):
+            link.stop(type(error).__name__)
         raise

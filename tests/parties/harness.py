@@ -16,6 +16,7 @@ from federation.crypto.sealing import Identity
 from federation.errors import PeerLostError
 from federation.exchange.link import Expected, Link, LinkConfig
 from federation.exchange.memory import MemoryHub
+from federation.exchange.traffic import Released, nothing
 from federation.exchange.transport import Transport
 from federation.protocol.limits import Limits
 from federation.protocol.messages import Message
@@ -106,8 +107,15 @@ def tiny(profile: Profile, **changes: object) -> RunConfig:
 class HearingLink(Link):
     """A link that remembers every message its party took."""
 
-    def __init__(self, transport: Transport, identity: Identity, config: LinkConfig) -> None:
-        super().__init__(transport, identity, config)
+    def __init__(
+        self,
+        transport: Transport,
+        identity: Identity,
+        config: LinkConfig,
+        *,
+        released: Released = nothing,
+    ) -> None:
+        super().__init__(transport, identity, config, released=released)
         self.heard: list[Message] = []
 
     def receive(self, sender: str, *kinds: type[Expected]) -> Expected:
@@ -134,6 +142,7 @@ class Table:
     jobs: Mapping[str, bytes] = field(default_factory=dict)
     wraps: Mapping[str, Wrap] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    released: dict[str, Released] = field(default_factory=dict)
     links: dict[str, HearingLink] = field(default_factory=dict)
     hub: MemoryHub = field(init=False)
     identities: dict[str, Identity] = field(init=False)
@@ -164,6 +173,7 @@ class Table:
                 limits=self.limits,
                 timeout_s=config.exchange.timeout_s,
             ),
+            released=self.released.get(name, nothing),
         )
         return self.links[name]
 
