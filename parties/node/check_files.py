@@ -39,6 +39,8 @@ def check_data(examined: Examined) -> Finding:
                 return skipped("data", "the coordinator has none")
     except DataError as error:
         return failed("data", str(error), "mend the file, or correct [data] in party.toml")
+    except OSError as error:
+        return failed("data", str(error), "let this node's user read the file")
 
 
 def check_modes(examined: Examined) -> Finding:

@@ -51,9 +51,9 @@ class Endpoint:
     """Where the coordinator is, or where it listens.
 
     Args:
-        host: a name or an address; at the coordinator, `0.0.0.0` listens on every interface.
-        flower_port: of the gate in front of Flower's fleet API.
-        hub_port: of the exchange hub.
+        host: a name or an address; `0.0.0.0` listens on every interface.
+        flower_port: the gate's, in front of Flower's fleet API.
+        hub_port: the exchange hub's, which is open while a run is on.
     """
 
     host: str
@@ -93,7 +93,8 @@ class PartyFile:
         policy: what it agrees to.
         own: its own choices, by the dotted keys of `OWN_KEYS`.
         experiment: what repeats a simulation.
-        health_port: of `/healthz` and `/metrics`, on loopback only.
+        health_port: where `/healthz` and `/metrics` are, on loopback only; each node of a host
+            needs its own.
         run: the run's settings as the file nests them; empty but at the coordinator.
     """
 

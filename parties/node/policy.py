@@ -54,10 +54,11 @@ class Policy:
 
     Args:
         profiles: protections a run may have, of `strict`, `frozen` and `plain`.
-        schemes: encryptions the sums may be under, of `bfv` and `ckks`. CKKS is inexact and takes
-            no pairwise masks, so the coordinator and the item party together could open it.
-        accept_single_partner: take part in a run whose sum may be of one partner, and is then
-            that partner's raw embedding.
+        schemes: encryptions the sums may be under, of `bfv` and `ckks`. CKKS takes no pairwise
+            masks, so the coordinator and the item party together could open one partner's share.
+        accept_single_partner: take part in a `strict` run whose sum may be of one partner, and is
+            then its raw embedding. Under `frozen` one partner may always run: what it shows is a
+            secret, fixed projection.
         min_cohort: fewest partners that `exchange.min_cohort` must ask for.
         apps: SHA-256, in 64 hex digits, of the application bundles this node runs; without the
             key, only the bundle that this version ships.
