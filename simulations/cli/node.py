@@ -2,6 +2,7 @@
 
 import typer
 
+from simulations.cli.node_ledger import ledger
 from simulations.cli.node_report import report
 from simulations.cli.node_setup import add_setup
 
@@ -16,3 +17,4 @@ app = typer.Typer(
 )
 add_setup(app)
 app.command()(report)
+app.command()(ledger)
