@@ -73,29 +73,29 @@ def reach(target: Target) -> Iterator[ssl.SSLSocket]:
     Raises:
         UnreachableError: a step failed.
     """
-    with _connect(target, _resolve(target)) as plain, _secure(target, plain) as secured:
+    _resolve(target)
+    with _connect(target) as plain, _secure(target, plain) as secured:
         _refuse_other_pin(target, secured)
         if target.mutual:
             _await_welcome(target, secured)
         yield secured
 
 
-def _resolve(target: Target) -> str:
+def _resolve(target: Target) -> None:
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise _unreachable(
             Step.DNS,
             f"no address is known for {target.host!r} ({error})",
             "write the coordinator's host name or address as coordinator.host, or mend DNS",
         ) from error
-    return str(found[0][4][0])
 
 
-def _connect(target: Target, address: str) -> socket.socket:
+def _connect(target: Target) -> socket.socket:
     place = target.place
     try:
-        return socket.create_connection((address, target.port), timeout=target.timeout_s)
+        return socket.create_connection((target.host, target.port), timeout=target.timeout_s)
     except ConnectionRefusedError as error:
         raise _unreachable(
             Step.TCP,
