@@ -18,3 +18,4 @@ app = typer.Typer(
 add_setup(app)
 app.command()(report)
 app.command()(ledger)
+app.command()(ledger)

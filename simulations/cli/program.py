@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "simulate": ("simulations.cli.simulate", "Run a whole federation and write its report."),
         "report": ("simulations.cli.report", "Show a run's cold-start lift report."),
         "data": ("simulations.cli.data", "List, describe, fetch and make data sets."),
+        "node": ("simulations.cli.node", "Run one party's node of a real federation."),
         "keys": ("simulations.cli.keys", "Make, show, sign and check the keys of a party."),
         "bench": ("simulations.cli.bench", "Measure speed and size against named peers."),
     }

@@ -10,7 +10,7 @@ import click
 import pytest
 import typer
 
-from simulations.cli import bench, data, keys, report, simulate
+from simulations.cli import bench, data, keys, node, report, simulate
 from simulations.cli.complaints import complain, say, sentence
 from simulations.cli.program import COMMANDS, PROGRAM, run
 from simulations.errors import SimulationError
@@ -19,6 +19,7 @@ APPS = {
     "simulate": simulate.app,
     "report": report.app,
     "data": data.app,
+    "node": node.app,
     "keys": keys.app,
     "bench": bench.app,
 }
