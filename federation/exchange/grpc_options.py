@@ -14,8 +14,8 @@ SERVICE: Final = "fedrecall.Hub"
 CALL: Final = "Join"
 METHOD: Final = f"/{SERVICE}/{CALL}"
 
-KEEPALIVE_MS: Final = 8_000  # a silent cut is noticed after this and the next: below 20 s
-KEEPALIVE_TIMEOUT_MS: Final = 8_000
+KEEPALIVE_MS: Final = 7_000  # a silent cut is noticed after this and the next: below 20 s
+KEEPALIVE_TIMEOUT_MS: Final = 12_000  # a ping waits behind what is under way on a slow line
 CONNECT_MS: Final = 5_000
 IDLE_MS: Final = 30_000  # a connection without a call is closed
 METADATA_BYTES: Final = 8 * 1024
@@ -24,11 +24,12 @@ SLACK_BYTES: Final = 64 * 1024  # a frame that is hardly too long is refused by 
 COMMON: Final[Options] = [
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # 60 s otherwise, and that one counts
     ("grpc.http2.max_pings_without_data", 0),  # 0: as many as keepalive needs
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.max_send_message_length", -1),  # frames are measured before they are sent
-    ("grpc.http2.lookahead_bytes", 4 * MIB),
+    ("grpc.http2.lookahead_bytes", MIB),
     ("grpc.http2.max_frame_size", MIB),
 ]
 
