@@ -148,8 +148,11 @@ def carry_on_flower(split: Split, clock: Clock) -> Carried:
     job = _prepared(folders, partners, split.config)
     continued = job.progress().session > 0
     clock.enter(None)  # how long Flower takes to start says nothing of the run
-    if job.progress().status is not JobStatus.DONE:
-        _run(Nodes(split.task), (ITEM, *partners), job, clock)
+    try:
+        if job.progress().status is not JobStatus.DONE:
+            _run(Nodes(split.task), (ITEM, *partners), job, clock)
+    finally:
+        shutil.rmtree(folders.keys, ignore_errors=True)  # every start makes new ones
     progress = job.progress()
     if progress.status is not JobStatus.DONE:
         raise NodeFailedError(f"{progress.reason}; each party's own log is in {folders.path}")
@@ -158,12 +161,13 @@ def carry_on_flower(split: Split, clock: Clock) -> Carried:
 
 def _prepared(folders: NodeFolders, partners: Sequence[str], config: RunConfig) -> Job:
     """Fresh keys, and the job of an earlier process if it left one."""
+    names = (COORDINATOR, ITEM, *partners)
     for stale in (folders.keys, folders.used):
         shutil.rmtree(stale, ignore_errors=True)
-    folders.used.mkdir(parents=True)
+    for place in (folders.path, *(folders.log(party).parent for party in names)):
+        place.mkdir(mode=0o700, exist_ok=True)
+    folders.used.mkdir()
     make_federation_keys(folders.keys, partners)
-    for party in (COORDINATOR, ITEM, *partners):
-        folders.state(party).parent.mkdir(exist_ok=True)
     state = folders.state(COORDINATOR)
     known = all_jobs(state)
     job = known[-1] if known else new_job(state, config)
