@@ -1,10 +1,11 @@
 """The coordinator: adds what it cannot read, for people it does not know."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from federation.crypto.cipher import Adder
-from federation.errors import MalformedError, OutOfTurnError
+from federation.crypto.cipher import Adder, Checked
+from federation.errors import MalformedError, OutOfTurnError, PeerError
 from federation.exchange.link import Link
 from federation.protocol.collecting import Collector
 from federation.protocol.messages import (
@@ -58,7 +59,7 @@ class Coordinator:
         self._watch = watch
         floor = check_cohort(config, partners)
         check_ciphers(config, len(partners))
-        self._collector: Collector[Activations] = Collector(partners, min_cohort=floor)
+        self._collector: Collector[Checked] = Collector(partners, min_cohort=floor)
 
     def run(self) -> CoordinatorOutcome:
         """Greet everyone, then add until the item party says goodbye.
@@ -96,16 +97,28 @@ class Coordinator:
         return message.public
 
     def _collect(self, adder: Adder, sender: str, message: Activations) -> int:
-        gathered = self._collector.accept(sender, message.step, message)
+        step, shape = message.step, (message.rows, self._config.dim)
+        self._collector.check(sender, step)
+        with _blaming(sender, step):
+            checked = adder.check(message.parts, shape=shape)
+        gathered = self._collector.accept(sender, step, checked)
         if gathered is None:
             return 0
-        rows = gathered[0].rows
-        if any(each.rows != rows for each in gathered):
-            raise MalformedError(f"the partners disagree on the rows of step {message.step}")
-        shape = (rows, self._config.dim)
-        total = adder.add([each.parts for each in gathered], shape=shape)
+        rows = gathered[0].shape[0]
+        if any(each.shape[0] != rows for each in gathered):
+            raise MalformedError(f"the partners disagree on the rows of step {step}")
+        total = adder.add_checked(gathered)
         cohort = self._collector.cohort
-        self._link.post(ITEM, SummedActivations(message.step, rows, cohort, total))
+        self._link.post(ITEM, SummedActivations(step, rows, cohort, total))
         for partner in cohort:
-            self._link.post(partner, Collected(message.step))
+            self._link.post(partner, Collected(step))
         return 1
+
+
+@contextmanager
+def _blaming(sender: str, step: int) -> Iterator[None]:
+    """Say whose contribution it was that was refused."""
+    try:
+        yield
+    except PeerError as error:
+        raise type(error)(f"the contribution of {sender} to step {step}: {error}") from error

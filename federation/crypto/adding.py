@@ -6,11 +6,13 @@ from typing import Protocol
 
 from federation.crypto import he
 from federation.crypto.cipher import (
+    Checked,
     CipherConfig,
     Payloads,
     Shape,
-    checked_contributions,
+    checked_number,
     checked_shape,
+    common_shape,
 )
 
 
@@ -41,10 +43,18 @@ class CiphertextAdder:
 
     def add(self, contributions: Sequence[Payloads], *, shape: Shape) -> Payloads:
         """Add one contribution of every partner; see `Adder.add`."""
-        setting = self.setting
-        checked_contributions(contributions, parties=setting.config.parties)
+        checked_number(contributions, parties=self.setting.config.parties)
+        return self.add_checked([self.check(each, shape=shape) for each in contributions])
+
+    def check(self, contribution: Payloads, *, shape: Shape) -> Checked:
+        """Take one partner's contribution; see `Adder.check`."""
         count = checked_shape(shape)
-        bodies = [setting.bodies(payloads, count=count) for payloads in contributions]
-        return tuple(
-            setting.fingerprint + self.context.add(parts) for parts in zip(*bodies, strict=True)
-        )
+        return Checked(tuple(self.setting.bodies(contribution, count=count)), shape)
+
+    def add_checked(self, contributions: Sequence[Checked]) -> Payloads:
+        """Add what `check` gave for every partner; see `Adder.add_checked`."""
+        checked_number(contributions, parties=self.setting.config.parties)
+        common_shape(contributions)
+        bodies = [each.bodies for each in contributions]
+        own = self.setting.fingerprint
+        return tuple(own + self.context.add(parts) for parts in zip(*bodies, strict=True))

@@ -87,8 +87,33 @@ class Encryptor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One partner's contribution, as the adder that checked it can add it."""
+
+    bodies: tuple[bytes, ...] = field(repr=False)
+    shape: Shape
+
+
 class Adder(Protocol):
     """The hub's end; it holds no key."""
+
+    def check(self, contribution: Payloads, *, shape: Shape) -> Checked:
+        """Take one partner's contribution when it arrives, long before the others may have.
+
+        Raises:
+            MalformedError, TooLargeError: it is not what an encryptor makes for that shape.
+            ForeignKeyError: it was made under another key or setting.
+        """
+        ...
+
+    def add_checked(self, contributions: Sequence[Checked]) -> Payloads:
+        """Add what `check` gave for every partner, in roster order.
+
+        Raises:
+            MalformedError: one is missing, or they are of different shapes.
+        """
+        ...
 
     def add(self, contributions: Sequence[Payloads], *, shape: Shape) -> Payloads:
         """Add one contribution of every partner, in roster order.
@@ -189,12 +214,20 @@ def checked_shape(shape: Shape) -> int:
     return shape[0] * shape[1]
 
 
-def checked_contributions(contributions: Sequence[Payloads], *, parties: int) -> None:
+def checked_number(contributions: Sequence[object], *, parties: int) -> None:
     """Refuse anything but one contribution of every party with MalformedError."""
     if len(contributions) != parties:
         raise MalformedError(
             f"{len(contributions)} contributions arrived where {parties} are added up"
         )
+
+
+def common_shape(contributions: Sequence[Checked]) -> Shape:
+    """The shape that all contributions have; raises MalformedError if they differ."""
+    shape, *others = {each.shape for each in contributions}
+    if others:
+        raise MalformedError("the partners disagree on the rows or columns of a step")
+    return shape
 
 
 def checked_count(payloads: Payloads, *, expected: int) -> None:

@@ -10,16 +10,18 @@ import numpy.typing as npt
 
 from federation.crypto.cipher import (
     FINGERPRINT_BYTES,
+    Checked,
     CipherConfig,
     KeyPair,
     Payloads,
     Scheme,
     Shape,
     body_of,
-    checked_contributions,
     checked_count,
+    checked_number,
     checked_shape,
     checked_values,
+    common_shape,
     fingerprint,
 )
 from federation.crypto.fixed_point import refuse_non_finite
@@ -57,8 +59,19 @@ class ClearAdder:
 
     def add(self, contributions: Sequence[Payloads], *, shape: Shape) -> Payloads:
         """Add one contribution of every partner, the first one first; see `Adder.add`."""
-        checked_contributions(contributions, parties=self.config.parties)
-        first, *others = (_read(item, self.fingerprint, shape=shape) for item in contributions)
+        checked_number(contributions, parties=self.config.parties)
+        return self.add_checked([self.check(each, shape=shape) for each in contributions])
+
+    def check(self, contribution: Payloads, *, shape: Shape) -> Checked:
+        """Take one partner's contribution; see `Adder.check`."""
+        _read(contribution, self.fingerprint, shape=shape)
+        return Checked((contribution[0][FINGERPRINT_BYTES:],), shape)
+
+    def add_checked(self, contributions: Sequence[Checked]) -> Payloads:
+        """Add what `check` gave for every partner, the first one first."""
+        checked_number(contributions, parties=self.config.parties)
+        common_shape(contributions)
+        first, *others = (np.frombuffer(each.bodies[0], dtype=_FLOAT) for each in contributions)
         total = first.copy()
         with np.errstate(over="ignore"):  # an infinite sum is refused when it is read
             for values in others:

@@ -53,6 +53,17 @@ class Collector(Generic[Contribution]):
             OutOfTurnError: the sender passes over a step that others contributed to, or leads
                 the others by more than `WINDOW` steps.
         """
+        self.check(sender, step)
+        self._last[sender] = step
+        gathered = self._waiting.setdefault(step, {})
+        gathered[sender] = contribution
+        if len(gathered) < len(self._cohort):
+            return None
+        del self._waiting[step]
+        return tuple(gathered[name] for name in self._cohort)
+
+    def check(self, sender: str, step: int) -> None:
+        """Raise what `accept` would, and change nothing: for a contribution not read yet."""
         if sender not in self._last:
             raise UnknownPeerError(f"{sender} is not in the cohort {', '.join(self._cohort)}")
         if step <= self._last[sender]:
@@ -62,10 +73,3 @@ class Collector(Generic[Contribution]):
             raise OutOfTurnError(f"{sender} is at step {step} where step {due} was due")
         if len(self._waiting) >= WINDOW and step not in self._waiting:
             raise OutOfTurnError(f"{sender} is at step {step}, too far ahead of the others")
-        self._last[sender] = step
-        gathered = self._waiting.setdefault(step, {})
-        gathered[sender] = contribution
-        if len(gathered) < len(self._cohort):
-            return None
-        del self._waiting[step]
-        return tuple(gathered[name] for name in self._cohort)

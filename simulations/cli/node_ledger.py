@@ -70,7 +70,7 @@ def _refuse(audits: Sequence[Audit]) -> None:
 
 def _show(audit: Audit) -> None:
     party, job = _whose(audit)
-    say(f"{party} · job {job} · {len(audit.sessions)} sessions · {audit.path}")
+    say(f"{party} · job {job} · {_counted(len(audit.sessions), 'session')} · {audit.path}")
     Console().print(_table(audit))
     wire = [session.wire for session in audit.sessions if session.wire is not None]
     frames = sum(sum(closed.frames.values()) for closed in wire)
@@ -157,3 +157,7 @@ def _plain_session(session: SessionCount) -> dict[str, Any]:
             for phase in wire.frames
         },
     }
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -513,6 +513,36 @@ def test_a_coordinator_lets_no_sum_go_after_a_contribution_that_cannot_be(case: 
     assert sums == 0
 
 
+def contribute_parts(parts: Payloads) -> Script:
+    """Send something as the sum of step 0, and go on waiting."""
+
+    def script(link: Link) -> None:
+        link.receive(ITEM, SummingKey)
+        link.post(COORDINATOR, Activations(0, 4, parts))
+        link.receive(ITEM, Goodbye)  # never comes
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        ((), MalformedError),
+        ((bytes(16 + 4 * 4 * DIM),), ForeignKeyError),
+        ((bytes(16), bytes(16)), TooLargeError),
+        ((bytes(16 + 4 * 4 * DIM + 1),), TooLargeError),
+    ],
+)
+def test_a_contribution_that_cannot_be_is_refused_on_arrival_and_its_sender_named(
+    parts: Payloads, kind: type[FederationError]
+) -> None:
+    # The other partner never contributes: the refusal waits for nobody.
+    ended, sums = against_coordinator({"forum": contribute(), "social": contribute_parts(parts)})
+    assert type(ended.errors[COORDINATOR]) is kind
+    assert "the contribution of social to step 0: " in str(ended.errors[COORDINATOR])
+    assert sums == 0
+
+
 def test_a_coordinator_refuses_a_key_that_is_none() -> None:
     table = table_of(STRICT)
     ended = run_against(

@@ -116,6 +116,30 @@ def test_a_missing_or_extra_contribution_is_refused(scheme: Scheme) -> None:
 
 
 @SCHEMES
+def test_contributions_checked_one_by_one_give_the_same_sum(scheme: Scheme) -> None:
+    adder = make_parties(scheme).adder
+    sent = contributions(scheme)
+    checked = [adder.check(each, shape=SHAPE) for each in sent]
+
+    assert adder.add_checked(checked) == adder.add(sent, shape=SHAPE)
+    assert all("bodies" not in repr(each) for each in checked)
+
+
+@SCHEMES
+def test_checked_contributions_of_different_shapes_are_never_added(scheme: Scheme) -> None:
+    adder = make_parties(scheme).adder
+    first, second = contributions(scheme)
+    checked = adder.check(first, shape=SHAPE)
+    other = replace(adder.check(second, shape=SHAPE), shape=(SHAPE[1], SHAPE[0]))
+
+    with pytest.raises(MalformedError, match="disagree on the rows"):
+        adder.add_checked([checked, other])
+    for wrong in ([], [checked], [checked] * 3):
+        with pytest.raises(MalformedError, match="2 are added"):
+            adder.add_checked(wrong)
+
+
+@SCHEMES
 def test_a_missing_or_extra_ciphertext_is_refused(scheme: Scheme) -> None:
     parties = make_parties(scheme)
     sent = contributions(scheme)

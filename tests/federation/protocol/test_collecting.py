@@ -50,6 +50,21 @@ def test_a_stranger_cannot_contribute() -> None:
     assert hub.accept("forum", 0, "f0") == ("s0", "v0", "f0")
 
 
+def test_checking_says_what_accepting_would_and_changes_nothing() -> None:
+    collector: Collector[str] = Collector(("forum", "social"), min_cohort=2)
+    for _ in range(3):
+        collector.check("forum", 0)
+    assert collector.accept("forum", 0, "first") is None
+
+    with pytest.raises(ReplayedError):
+        collector.check("forum", 0)
+    with pytest.raises(UnknownPeerError):
+        collector.check("item", 0)
+    with pytest.raises(OutOfTurnError):
+        collector.check("social", 1)
+    assert collector.accept("social", 0, "second") == ("first", "second")
+
+
 def test_a_second_contribution_to_an_open_step_is_refused() -> None:
     hub = collector("social", "video")
     hub.accept("social", 0, "first")
