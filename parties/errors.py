@@ -4,6 +4,7 @@ PartiesError
 ├── PartyFileError            a party.toml says something it may not say
 ├── PolicyError               a run is ordered that this party did not agree to
 ├── UnreachableError          the coordinator's port cannot be reached, or is another's
+├── NodeError                 a node cannot be started, runs already or does not run
 ├── JobError                  a job or its folder cannot be used
 ├── CheckpointError           a checkpoint cannot be written, is missing or is damaged
 ├── LedgerError               the ledger cannot be written or read, so nothing leaves
@@ -72,6 +73,10 @@ class PartyFileError(PartiesError):
 
 class PolicyError(PartiesError):
     """A coordinator orders what this party's [policy] does not allow; nothing was started."""
+
+
+class NodeError(PartiesError):
+    """A node cannot be started, runs already, or does not run; the message says what to do."""
 
 
 class JobError(PartiesError):

@@ -147,6 +147,11 @@ class Control:
         status = reply.run_dict[run].status
         return RunReport(state=_state(status.status, status.sub_status), details=status.details)
 
+    def unfinished(self) -> list[int]:
+        """Runs that wait or run."""
+        runs = self._call(self._client.ListRuns, ListRunsRequest(limit=RUNS_KNOWN)).run_dict
+        return [run for run, about in runs.items() if about.status.status != Status.FINISHED]
+
     def stop(self, run: int) -> None:
         """End a run; apps at the nodes go on until they notice."""
         self._call(self._client.StopRun, StopRunRequest(run_id=run))

@@ -31,6 +31,7 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 import httpx
 
+from federation.exchange.flower_bundle import bundle_hash
 from federation.exchange.flower_runtime import (
     Claim,
     ClaimedTask,
@@ -253,6 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--authority", type=Path, help="PEM file; without it, plain HTTP")
     parser.add_argument("--secret", type=Path, required=True, help="file with the shared secret")
     parser.add_argument("--allow", action="append", default=[], help="SHA-256 of an app")
+    parser.add_argument("--allow-shipped", action="store_true", help="the app of this release")
     given = parser.parse_args(arguments)
     log_as_json()
     stop = threading.Event()
@@ -263,8 +265,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
+    apps = [*given.allow, *([bundle_hash()] if given.allow_shipped else [])]
     config = ExecutorConfig(
-        allowed=AllowList(party=given.party, post=given.post, apps=frozenset(given.allow)),
+        allowed=AllowList(party=given.party, post=given.post, apps=frozenset(apps)),
         runtime=Runtime(address=given.runtime, authority=given.authority),
         secret=given.secret,
     )

@@ -1,8 +1,7 @@
-"""What a node's own processes share on loopback: free ports, a certificate and a secret.
+"""What a node's own processes share on loopback: ports, a certificate and a secret.
 
-All three are made anew with every `fedrecall node up` and never leave the machine. The
-certificate is not the party's: Flower's server has no use for the key that others know the party
-by.
+They are made anew with every `fedrecall node up` and never leave the machine. The certificate is not
+the party's: Flower's server has no use for the key that others know the party by.
 """
 
 import datetime as dt
@@ -67,6 +66,16 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket bound to a public address.
+
+    Raises:
+        OSError: the address is taken, or is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -13,6 +13,7 @@ from federation.exchange.leash import leashed
 from parties.node.loopback import HOST, LoopbackFiles
 from parties.node.party_file import PARTY_VARIABLE
 
+RUN_FILE: Final = "run.json"
 # A privacy product phones nobody.
 QUIET: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -75,6 +76,11 @@ class NodePlace:
         return {PARTY_VARIABLE: str(self.party_file), "FLWR_HOME": str(self.home)}
 
     @property
+    def run_file(self) -> Path:
+        """Where the steward notes which of Flower's runs works on which job."""
+        return self.home / RUN_FILE
+
+    @property
     def address(self) -> str:
         """host:port of the SuperLink or SuperNode."""
         return f"{HOST}:{self.port}"
@@ -126,8 +132,8 @@ def supernode(place: NodePlace, access: FleetAccess) -> Program:
     )
 
 
-def node_executor(place: NodePlace, party: str, apps: Collection[str]) -> Program:
-    """Runs listed client apps at an item party or partner."""
+def node_executor(place: NodePlace, party: str, apps: Collection[str] | None) -> Program:
+    """Runs listed client apps at an item party or partner; without a list, this release's own."""
     command = _executor(place, party, "flwr-clientapp", apps)
     # The app's own patience is 10 s (`flower_node.PATIENCE_S`).
     return Program(
@@ -135,8 +141,8 @@ def node_executor(place: NodePlace, party: str, apps: Collection[str]) -> Progra
     )
 
 
-def coordinator_executor(place: NodePlace, party: str, apps: Collection[str]) -> Program:
-    """Runs listed server apps at the coordinator."""
+def coordinator_executor(place: NodePlace, party: str, apps: Collection[str] | None) -> Program:
+    """Runs listed server apps at the coordinator; without a list, this release's own."""
     command = _executor(place, party, "flwr-serverapp", apps)
     command += ("--authority", str(place.files.certificate))
     return Program(
@@ -156,8 +162,12 @@ def steward(place: NodePlace) -> Program:
     return Program(name="steward", command=command, environment=place.environment)
 
 
-def _executor(place: NodePlace, party: str, post: str, apps: Collection[str]) -> tuple[str, ...]:
-    allowed = [argument for app in sorted(apps) for argument in ("--allow", app)]
+def _executor(
+    place: NodePlace, party: str, post: str, apps: Collection[str] | None
+) -> tuple[str, ...]:
+    allowed = ["--allow-shipped"]
+    if apps is not None:
+        allowed = [argument for app in sorted(apps) for argument in ("--allow", app)]
     return (
         *(*_module("federation.exchange.flower_node"), "--party", party, "--post", post),
         *("--runtime", place.address, "--secret", str(place.files.secret)),
