@@ -62,9 +62,9 @@ class Departures:
         return len(self._kept)
 
     @property
-    def oldest(self) -> bytes | None:
-        """The frame that has waited longest for its acknowledgement."""
-        return self._kept[0] if self._kept else None
+    def oldest(self) -> bytes:
+        """The frame that has waited longest for its acknowledgement; there must be one."""
+        return self._kept[0]
 
     def has_room(self, size: int) -> bool:
         """Whether a frame of `size` bytes fits into the window."""

@@ -95,9 +95,8 @@ class HubServer:
         connection = self._enter(context)
         if connection is None:
             return
-        if not context.add_callback(lambda: _lose(connection)):
-            connection.lose()
-            return
+        # gRPC calls back when the call is over, unless it is over by now.
+        _ = context.add_callback(lambda: _lose(connection)) or _lose(connection)
         self._replace(connection.party, context)
         context.send_initial_metadata(connection.welcome.to_metadata())
         threading.Thread(
@@ -156,9 +155,11 @@ def _read(requests: Iterator[bytes], connection: Connection) -> None:
         return  # it broke, which gRPC tells `_lose` too
 
 
-def _lose(connection: Connection) -> None:
-    if connection.lose():
+def _lose(connection: Connection) -> bool:
+    broke = connection.lose()
+    if broke:
         LOG.info(
             "the connection of %s broke, or a frame in it was over the limit; it may come back",
             connection.party,
         )
+    return broke

@@ -40,7 +40,6 @@ from federation.exchange.grpc_options import METHOD, client_options
 from federation.exchange.probe import probe_hub
 from federation.exchange.routing import route
 from federation.exchange.tls import TlsMaterial
-from federation.protocol.frames import decode_frame
 from federation.protocol.limits import Limits
 
 ANSWER_S: Final = 15.0  # how long the hub may think about a call
@@ -225,10 +224,8 @@ class GrpcTransport:
             raise type(self._failure)(str(self._failure))  # a new one: it gets a traceback
 
     def _complaint(self) -> str:
-        oldest = self._departures.oldest
-        if oldest is None:
-            return "the hub takes no more frames"
-        return f"{decode_frame(oldest, self._limits).recipient} takes no more frames"
+        who = route(self._config.name, self._departures.oldest, self._names, self._limits)
+        return f"{' or '.join(who)} takes no more frames"
 
     def _fail(self, error: FederationError) -> None:
         with self._lock:
@@ -245,8 +242,12 @@ class GrpcTransport:
 
     def _carry(self) -> None:
         """Dial, read until the connection ends, and dial again."""
-        while (line := self._connect()) is not None:
-            self._read(line)
+        try:
+            while (line := self._connect()) is not None:
+                self._read(line)
+                self._pause(PAUSES_S[0])  # a hub that always hangs up is not asked without end
+        finally:  # whatever happened, nobody may wait for this thread
+            self._fail(PeerLostError(f"{self._config.name} does not dial the hub any more"))
 
     def _connect(self) -> _Line | None:
         lost_at = time.monotonic()
@@ -258,11 +259,14 @@ class GrpcTransport:
                 self._fail(error)
             except OSError as error:
                 self._give_up_after(lost_at, error)
-                with self._lock:
-                    if self._failure is None:
-                        self._progress.wait(pause)
+                self._pause(pause)
                 pause = min(2 * pause, longest)
         return None
+
+    def _pause(self, seconds: float) -> None:
+        with self._lock:
+            if self._failure is None:
+                self._progress.wait(seconds)
 
     def _give_up_after(self, lost_at: float, error: OSError) -> None:
         away = time.monotonic() - lost_at
@@ -338,7 +342,9 @@ class GrpcTransport:
         with self._lock:
             if is_acknowledgement(message):
                 self._departures.acknowledge(decode_acknowledgement(message))
-                self._wake()
+                self._progress.notify_all()
+                if self._closing:
+                    self._outgoing.notify_all()
                 return
             self._arrivals.arrive(len(message))
             self._inbox.append(message)

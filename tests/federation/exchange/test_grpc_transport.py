@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from federation.errors import (
@@ -155,6 +157,32 @@ def test_no_frame_is_lost_or_comes_twice_wherever_the_connection_breaks(
     for each in (item, running.coordinator):
         with pytest.raises(PeerLostError, match="nothing came"):
             each.receive(0.05)
+
+
+@pytest.mark.slow
+def test_a_long_exchange_over_a_bad_line_is_whole(running: Cuttable) -> None:
+    ends: dict[str, Transport] = {name: dial(running, name) for name in ("item", "social")}
+    ends["coordinator"] = running.coordinator
+    sizes = np.random.default_rng(5).integers(0, 300_000, 400).tolist()
+    heard: dict[str, list[bytes]] = {name: [] for name in ends}
+
+    def talk(name: str, to: str) -> None:
+        for number, size in enumerate(sizes):
+            ends[name].send(sealed(name, to, number, bytes(size)))
+
+    def listen(name: str) -> None:
+        for _ in sizes:
+            heard[name].append(ends[name].receive(60.0))
+
+    ring = {"item": "social", "social": "coordinator", "coordinator": "item"}
+    with breaking(running.relay, every_s=0.2), ThreadPoolExecutor(6) as pool:
+        work = [pool.submit(talk, name, to) for name, to in ring.items()]
+        work += [pool.submit(listen, name) for name in ring]
+        for each in work:
+            each.result()
+
+    for name, to in ring.items():
+        assert heard[to] == [sealed(name, to, n, bytes(size)) for n, size in enumerate(sizes)]
 
 
 def test_a_party_is_absent_while_its_connection_is_cut_and_comes_back(running: Cuttable) -> None:
@@ -422,6 +450,22 @@ def test_what_a_hub_may_not_send_ends_the_transport(
         port = server.start()
         with pytest.raises(error, match=sentence):
             _use(running, f"127.0.0.1:{port}")
+        server.stop()
+
+
+def test_a_call_that_the_hub_ends_without_a_reason_is_dialled_again() -> None:
+    names = ("coordinator", "item")
+    frame = sealed("coordinator", "item")
+    with deployed(names=names) as running:
+        hostile = HostileHub(names, running.limits)
+        hostile.messages = (frame,)
+        server = HubServer(
+            hostile, "127.0.0.1:0", tls=material("coordinator"), pins=pins_of(names)
+        )
+        item = running.dial("item", address=f"127.0.0.1:{server.start()}")
+
+        assert [item.receive(WAIT_S), item.receive(WAIT_S)] == [frame, frame]
+        item.close()
         server.stop()
 
 
