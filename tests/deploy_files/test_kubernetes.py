@@ -1,13 +1,25 @@
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from parties.node.children import ChildState, ChildStatus
+from parties.node.health import health_server
 from parties.node.party_file import FLOWER_PORT, HEALTH_PORT, HUB_PORT, read_party_file
+from parties.node.status import NodeStatus
 from parties.role import Role
-from tests.deploy_files.files import KUBERNETES, NODE_UID, PARTIES, document, documents, lint
+from tests.deploy_files.files import (
+    KUBERNETES,
+    NODE_UID,
+    PARTIES,
+    document,
+    documents,
+    lint,
+    run,
+)
 
 BASE = KUBERNETES / "base"
 NODE = document(BASE / "node.yaml", "StatefulSet")["spec"]
@@ -80,9 +92,42 @@ def test_two_pods_never_share_one_identity() -> None:
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
 
 
-@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
-def test_a_probe_asks_on_the_pods_own_loopback(probe: str) -> None:
-    assert f"http://127.0.0.1:{HEALTH_PORT}/healthz" in MAIN[probe]["exec"]["command"][-1]
+def asks(probe: str, port: int) -> int:
+    """The exit code of a probe's command, asked of another port than the node's."""
+    python, option, program = MAIN[probe]["exec"]["command"]
+    assert (python, option) == ("python", "-c")
+    assert "127.0.0.1" in program
+    assert str(HEALTH_PORT) in program
+    return run([sys.executable, "-c", program.replace(str(HEALTH_PORT), str(port))]).returncode
+
+
+def status_of(state: ChildState) -> NodeStatus:
+    child = ChildStatus(name="supernode", state=state, pid=None, restarts=1, since=0.0, code=1)
+    return NodeStatus(
+        party="social", role="partner", pid=1, started=0.0, written=0.0, children=(child,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "ready"), [(ChildState.RUNNING, True), (ChildState.WAITING, False)]
+)
+def test_a_node_whose_process_is_down_is_alive_and_not_ready(
+    state: ChildState, ready: bool
+) -> None:
+    with health_server(0, lambda: status_of(state)) as port:
+        assert asks("startupProbe", port) == 0
+        assert asks("livenessProbe", port) == 0
+        assert (asks("readinessProbe", port) == 0) is ready
+
+
+def test_a_node_that_does_not_answer_is_neither_alive_nor_ready() -> None:
+    with health_server(0, lambda: status_of(ChildState.RUNNING)) as port:
+        pass
+    assert [asks(probe, port) for probe in ("livenessProbe", "readinessProbe")] == [1, 1]
+
+
+def test_a_coordinator_that_is_not_ready_can_still_be_dialled() -> None:
+    assert SERVICE["publishNotReadyAddresses"] is True
 
 
 def test_a_pod_gets_the_time_to_stop_that_the_unit_gives() -> None:
