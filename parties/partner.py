@@ -14,6 +14,7 @@ from parties.partner_training import PartnerTraining
 from parties.session import Session, telling_others
 from parties.talk import Talk
 from towers.encoders import fit_encoder
+from towers.features import Floats
 
 FROM_THE_START = ResumeFrom(-1, finished=False)
 
@@ -52,7 +53,7 @@ class Partner:
         self._talk = Talk(session.link, ITEM, session.config.profile)
 
     def run(self) -> PartnerOutcome:
-        """Greet, align, train, serve.
+        """Fit the encoder, greet, align, train, serve.
 
         Raises:
             PeerError: a peer sent something unacceptable.
@@ -61,12 +62,15 @@ class Partner:
             CheckpointError: its disk refused.
         """
         with telling_others(self._session.link):
-            self._session.link.greet()
-            return self._take_part()
+            session = self._session
+            # Before anybody is met: no peer's message waits while this party works on its data.
+            encoder, seed = session.config.encoder, session.private_seed
+            phi = fit_encoder(self._data.features, encoder, seed=seed)
+            session.link.greet()
+            return self._take_part(phi)
 
-    def _take_part(self) -> PartnerOutcome:
+    def _take_part(self, phi: Floats) -> PartnerOutcome:
         session = self._session
-        phi = fit_encoder(self._data.features, session.config.encoder, seed=session.private_seed)
         alignment, resume = self._align()
         training = PartnerTraining(session, self._talk, alignment, phi)
         if session.config.profile.trains_partners:

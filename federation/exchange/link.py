@@ -7,8 +7,8 @@ Rules:
    A sealed frame from a party that has not greeted is refused: transports keep the order.
 3. `greet` ends when every party has confirmed the keys. So nothing of substance is ever sealed
    with keys that a hub has spoilt, and pairs that only share a mask know it to be the same.
-4. A party that fails tells all others. If it is still greeting, it first gives those it has no
-   keys with yet `STOP_GRACE_S` to greet: they would otherwise wait for it in vain.
+4. A party that fails tells all others. If it has not met all of them yet, it greets, and gives
+   those it has no keys with `STOP_GRACE_S` to greet: they would otherwise wait for it in vain.
 5. What is not authentic is never kept. What is, waits for its turn within limits for every peer.
 """
 
@@ -185,6 +185,9 @@ class Link:
 
     def stop(self, reason: str) -> None:
         """Tell every party that this one cannot go on; never raises for a lost peer."""
+        if self._ephemeral is None and not self._pairs:
+            with suppress(PeerLostError):  # it failed before it met anybody
+                self._introduce()
         if self._ephemeral is not None:
             self._meet_the_rest()
         printable = "".join(c if c.isprintable() else " " for c in reason[:REASON_CHARACTERS])

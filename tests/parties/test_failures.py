@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 
 from federation.errors import (
@@ -18,6 +19,7 @@ from federation.protocol.profile import Profile
 from parties.config import COORDINATOR, ITEM
 from parties.data import PartnerData
 from parties.session import telling_others
+from parties.settings import override
 from tests.parties.harness import (
     Broken,
     Ended,
@@ -30,6 +32,7 @@ from tests.parties.harness import (
     tiny,
 )
 from towers.errors import ConfigError
+from towers.features import Features
 
 SOON_S = 10.0
 TWO = make_world("forum", "social", users=150)
@@ -248,3 +251,18 @@ def test_settings_no_cipher_can_run_are_refused_before_anyone_is_greeted(role: s
     clear = tiny(Profile.FROZEN, exchange__scheme="clear")
     with pytest.raises(SettingError, match=r"exchange\.scheme = clear protects nothing"):
         Table(config=clear, partners=("p0", "p1")).party(role, world)
+
+
+def test_a_partner_whose_data_cannot_be_encoded_tells_the_others_soon() -> None:
+    narrow = override(PLAIN, "encoder.kind", "standardise")
+    users = TWO.partners["social"].identifiers
+    columns = np.random.default_rng(0).random((len(users), 30), np.float32)  # encoder.width is 8
+    wide = PartnerData(users, Features.from_dense(columns))
+    world = World(item=TWO.item, partners={**TWO.partners, "social": wide}, taste=TWO.taste)
+    table = Table(config=PLAIN, partners=("forum", "social"), configs={"social": narrow})
+    ended = run_parties(table, world)
+
+    assert isinstance(ended.errors["social"], ConfigError)
+    for name in (COORDINATOR, ITEM, "forum"):
+        assert "social stopped: ConfigError" in str(ended.errors[name])
+    assert ended.seconds < SOON_S

@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -268,3 +269,33 @@ def test_a_stopped_message_is_never_handed_on() -> None:
 
     with pytest.raises(PeerLostError, match="social stopped: full"):
         links["coordinator"].receive_any()
+
+
+def meet_social(link: Link) -> None:
+    """Greet; whoever has its keys by then hears at the first message that it stopped."""
+    link.greet()
+    link.receive("social", Goodbye)
+
+
+def test_a_party_that_fails_before_it_greets_tells_those_who_greet() -> None:
+    links = Line(timeout_s=10.0).links()
+    failing = links.pop("social")
+    with ThreadPoolExecutor(len(links) + 1) as pool:
+        greeting = {name: pool.submit(meet_social, link) for name, link in links.items()}
+        pool.submit(failing.stop, "FeatureError").result()
+        errors = [future.exception() for future in greeting.values()]
+
+    for error in errors:
+        assert isinstance(error, PeerLostError)
+        assert "social stopped: FeatureError" in str(error)
+
+
+def test_a_party_that_fails_alone_on_a_dead_line_just_stops() -> None:
+    line = Line()
+    hub = MemoryHub(line.names, line.limits)
+    link = line.links(hub)["social"]
+    hub.close()
+    began = time.monotonic()
+    link.stop("FeatureError")
+
+    assert time.monotonic() - began < 1.0

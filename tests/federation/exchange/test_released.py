@@ -132,6 +132,9 @@ def test_a_party_that_cannot_note_its_greeting_greets_nobody() -> None:
     with pytest.raises(LedgerFull):
         watched.link.greet()
 
+    with pytest.raises(LedgerFull):  # nor does it tell anybody that it stops
+        watched.link.stop("no disk")
+
     assert watched.sizes == []
 
 
