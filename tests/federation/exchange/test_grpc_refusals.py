@@ -1,7 +1,9 @@
 """Whom the hub and a party refuse, and that the others' session goes on."""
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -291,6 +293,34 @@ def test_a_party_with_a_higher_limit_than_the_hubs_is_told_so(running: Undisturb
 
     with pytest.raises(TooLargeError, match="over the limit of 100000"):
         social.send(sealed("social", "coordinator", bytes(200_000)))
+
+
+def test_connections_that_say_nothing_hold_up_nobody(running: Undisturbed) -> None:
+    address = ("127.0.0.1", running.port)
+    silent = [socket.create_connection(address) for _ in range(50)]
+    for half in silent[:25]:
+        half.sendall(b"\x16\x03\x01\x02\x00")  # the first bytes of a handshake
+    running.goes_on()
+    social = running.dial("social")
+    social.send(sealed("social", "coordinator"))
+
+    assert running.coordinator.receive(5.0) == sealed("social", "coordinator")
+    for each in silent:
+        each.close()
+
+
+def test_a_party_that_calls_again_and_again_holds_up_nobody(
+    running: Undisturbed, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = replace(claim(running, "social"), token=bytes(32)).to_metadata()
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(raw_call, running, material("social"), pairs) for _ in range(60)]
+        running.goes_on()
+        codes = {call.result().code() for call in calls}
+
+    # Refused, or not even heard while as many calls as there may be were being refused.
+    assert codes <= {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert caplog.text.count("refused social") == 1
 
 
 def test_an_expired_certificate_of_the_hub_is_refused() -> None:

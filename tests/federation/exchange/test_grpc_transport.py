@@ -358,6 +358,17 @@ def test_a_party_that_reads_nothing_holds_up_no_other() -> None:
         assert slow.receive(WAIT_S) == sealed("coordinator", "video")
 
 
+def test_a_frame_that_comes_slowly_holds_up_no_other(running: Cuttable) -> None:
+    slow, quick = dial(running), running.dial("social")
+    running.relay.freeze()
+    slow.send(sealed("item", "coordinator", body=bytes(MIB)))
+    quick.send(sealed("social", "coordinator"))
+
+    assert running.coordinator.receive(WAIT_S) == sealed("social", "coordinator")
+    running.relay.restore()
+    assert running.coordinator.receive(WAIT_S) == sealed("item", "coordinator", body=bytes(MIB))
+
+
 def test_a_hub_has_two_threads_for_a_party_however_often_it_comes(running: Cuttable) -> None:
     def threads() -> int:
         ours = ("hub-reader", "hub-writer")
