@@ -43,5 +43,6 @@ def log_as_json() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger("flwr").propagate = False  # it writes for itself
     # httpx notes every request it makes, and a node polls.
     logging.getLogger("httpx").setLevel(logging.WARNING)

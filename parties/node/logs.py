@@ -42,8 +42,13 @@ class Level(Enum):
     ERROR = "error"
 
 
-# Flower begins its lines with these, padded and followed by a colon.
-_FLOWER: Final = re.compile(r"^(?:\x1b\[\d+m)*(DEBUG|INFO|WARNING|ERROR)(?:\x1b\[0m)? *: *(.*)$")
+# Flower begins its lines with a level and a colon, its servers with a time and a level.
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_PREFIX: Final = re.compile(
+    r"^(?:\d{4}-\S+Z )?(DEBUG|INFO|WARNING|ERROR) *(?:: *|(?=\[uvicorn))(.*)$"
+)
+# Nodes poll: what went well at a server's port every few seconds is no event.
+_POLLED: Final = re.compile(r"\[uvicorn\.access\].* [23]\d\d$|ControlServicer\.List|Fleet\.Pull")
 _LEVELS: Final = {level.value: level for level in Level} | {"critical": Level.ERROR}
 
 
@@ -118,9 +123,7 @@ class NodeLog:
 
     def output(self, process: str, raw: bytes) -> None:
         """Log a line that a process of the node printed."""
-        text = raw[:LINE_BYTES].decode(errors="replace").rstrip()
-        if not text:
-            return
+        text = _COLOURS.sub("", raw[:LINE_BYTES].decode(errors="replace")).rstrip()
         content = _json_event(text)
         if content is not None:
             level = _LEVELS.get(str(content.pop("level", "")), Level.INFO)
@@ -129,9 +132,10 @@ class NodeLog:
             self.event(level, event, said, process=process, fields=_renamed(known))
             return
         level, said = Level.INFO, text
-        if (flower := _FLOWER.match(text)) is not None:
-            level, said = _LEVELS[flower[1].lower()], flower[2]
-        self.event(level, OUTPUT, said, process=process)
+        if (prefixed := _PREFIX.match(text)) is not None:
+            level, said = _LEVELS[prefixed[1].lower()], prefixed[2]
+        if said and not _POLLED.search(said):
+            self.event(level, OUTPUT, said, process=process)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,7 @@
 """What a node's own processes share on loopback: ports, a certificate and a secret.
 
-They are made anew with every `fedrecall node up` and never leave the machine. The certificate is not
-the party's: Flower's server has no use for the key that others know the party by.
+They are made anew with every `fedrecall node up` and never leave the machine. The certificate is
+not the party's: Flower's server has no use for the key that others know the party by.
 """
 
 import datetime as dt

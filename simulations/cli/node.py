@@ -4,6 +4,7 @@ import typer
 
 from simulations.cli.node_ledger import ledger
 from simulations.cli.node_report import report
+from simulations.cli.node_running import add_running
 from simulations.cli.node_setup import add_setup
 
 app = typer.Typer(
@@ -16,6 +17,6 @@ app = typer.Typer(
     ),
 )
 add_setup(app)
+add_running(app)
 app.command()(report)
-app.command()(ledger)
 app.command()(ledger)
