@@ -31,6 +31,9 @@ from parties.talk import Talk
 
 Indices = npt.NDArray[np.int64]
 IDENTIFIER_BYTES = 16
+# Each intersection has a process a core and keeps the points of both sets: a limit for any number
+# of partners. With two, this party never waits idly for the one while the other works.
+AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def align_item(
     job: bytes,
     rng: np.random.Generator,
 ) -> ItemAlignment:
-    """Run the item party's side with every partner at once.
+    """Run the item party's side with every partner, `AT_ONCE` of them at a time.
 
     Args:
         talks: partner → conversation, in ALIGNING.
@@ -157,6 +160,25 @@ def align_item(
     slot_of_user = rng.permutation(len(identifiers)).astype(np.int64)
     name = secrets.token_bytes(IDENTIFIER_BYTES)
     shared = {}
+    partners = list(talks)
+    for first in range(0, len(partners), AT_ONCE):
+        some = {partner: talks[partner] for partner in partners[first : first + AT_ONCE]}
+        for partner, users in _intersect(some, prepared, config).items():
+            slots = slot_of_user[users].astype("<i4")
+            talks[partner].say(Slots(name, len(identifiers), slots.tobytes()))
+            shared[partner] = np.sort(users)
+    return ItemAlignment(name, slot_of_user, shared, digest_of(identifiers))
+
+
+def _intersect(
+    talks: Mapping[str, Talk], prepared: Sequence[bytes], config: AlignmentConfig
+) -> dict[str, Indices]:
+    """Find the shared users of a few partners, who work while this party does.
+
+    Returns:
+        Partner → (shared,) numbers of users, by their doubled points ascending.
+    """
+    found = {}
     with ExitStack() as stack:
         blinders = {
             partner: stack.enter_context(Blinder(prepared, workers=config.workers or None))
@@ -169,13 +191,10 @@ def align_item(
             doubled = blinders[partner].reblind(points, max_count=config.max_users)
             talk.say(ItemDoubled(doubled))
         for partner, talk in talks.items():
-            users = blinders[partner].match(talk.hear(PartnerDoubled).points)
-            if not len(users):
+            found[partner] = blinders[partner].match(talk.hear(PartnerDoubled).points)
+            if not len(found[partner]):
                 raise NoSharedUserError(f"{partner} knows none of this party's users")
-            slots = slot_of_user[users].astype("<i4")
-            talk.say(Slots(name, len(identifiers), slots.tobytes()))
-            shared[partner] = np.sort(users)
-    return ItemAlignment(name, slot_of_user, shared, digest_of(identifiers))
+    return found
 
 
 def align_partner(

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federation.crypto.psi import Blinder
 from federation.errors import (
     IdentifierError,
     MalformedError,
@@ -28,6 +30,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.profile import Profile
 from parties.alignment import (
+    AT_ONCE,
     ItemAlignment,
     PartnerAlignment,
     align_item,
@@ -234,3 +237,46 @@ def test_an_alignment_takes_four_messages_a_side_at_most() -> None:
     hearing = [type(message) for message in links["forum"].heard]
     assert hearing == [StartAfresh, ItemPoints, ItemDoubled, Slots]
     assert [type(m) for m in links[ITEM].heard] == [Holdings, PartnerPoints, PartnerDoubled]
+
+
+ITEM_USERS = 9
+
+
+class CountedBlinder(Blinder):
+    """A real one that tells how many are open together."""
+
+    open = 0
+    most = 0
+
+    def __enter__(self) -> Self:
+        if len(self._identifiers) == ITEM_USERS:  # not a partner's
+            type(self).open += 1
+            type(self).most = max(self.most, self.open)
+        return super().__enter__()
+
+    def __exit__(self, *why: Any) -> None:  # noqa: ANN401
+        super().__exit__(*why)
+        if len(self._identifiers) == ITEM_USERS:
+            type(self).open -= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_any_number_of_partners_is_aligned_with_no_more_than_two_pools_at_once(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parties.alignment.Blinder", CountedBlinder)
+    monkeypatch.setattr(CountedBlinder, "most", 0)
+    monkeypatch.setattr(CountedBlinder, "open", 0)
+    others = {f"p{n}": names(range(n, n + 4)) for n in range(count)}
+    ended, _ = align(names(range(ITEM_USERS)), others)
+
+    assert not ended.errors
+    item = ended.outcomes[ITEM]
+    assert isinstance(item, ItemAlignment)
+    assert list(item.shared) == list(others)
+    for number, (name, users) in enumerate(item.shared.items()):
+        partner = ended.outcomes[name]
+        assert users.tolist() == list(range(number, number + 4))
+        slots = {item.slot_of_user[user] for user in users}
+        assert slots == set(partner.slots.tolist())
+    assert CountedBlinder.most == min(count, AT_ONCE)
