@@ -29,6 +29,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # Ray runs whatever reaches its ports. Outside Linux it listens on loopback only; so it shall here.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+# Where Ray's own server died with the run, its helpers need not wait for another one.
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
 # Else Ray prints a trace of its own when this process is asked to end.
 os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its change
@@ -49,14 +51,14 @@ from federation.exchange.steering import Order, Steering
 PLACE: Final = "partition-id"  # which of the nodes one is, as Flower's engine counts them
 MIB: Final = 2**20
 STORE_BYTES: Final = 80 * MIB  # of orders and answers; Ray takes no smaller one
-LONGEST_FOLDER: Final = 40  # characters: Ray keeps sockets below it, whose paths have at most 107
+LONGEST_FOLDER: Final = 38  # characters: Ray keeps sockets below it, whose paths have at most 107
 HOST_GRACE_S: Final = 5.0
 
 Serve = Callable[[str, Order], Order]
 
 
 @dataclass(frozen=True, slots=True)
-class _Parties:
+class PartyNodes:
     """The nodes of a simulation: the n-th is the n-th party."""
 
     names: tuple[str, ...]
@@ -126,7 +128,7 @@ def simulate_apps(leader: Leader, serve: Serve, parties: Sequence[str]) -> None:
         try:
             run_simulation(
                 server_app(lead, directory),
-                client_app(_Parties(tuple(parties), serve)),
+                client_app(PartyNodes(tuple(parties), serve)),
                 num_supernodes=len(parties),
                 backend_config=_backend(len(parties), folder),
             )
@@ -143,7 +145,9 @@ def _backend(parties: int, folder: Path) -> BackendConfig:
             "include_dashboard": False,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
-            "_temp_dir": str(folder),
+            "_temp_dir": str(
+                folder / "r"
+            ),  # Ray opens this folder to everyone, but not its parent
         },
         "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
     }
@@ -184,14 +188,13 @@ def _quiet(folder: Path) -> Iterator[None]:
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Unwind when this process is asked to end, rather than leave processes and files behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _leave)
+    in_charge = threading.current_thread() is threading.main_thread()  # of signals
+    before = signal.signal(signal.SIGTERM, _leave) if in_charge else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)  # Ray puts its own there too
+        if in_charge:
+            signal.signal(signal.SIGTERM, before)  # Ray puts its own there too
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,282 @@
+"""Flower's simulation engine: real processes, and nothing left of them."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from flwr.app import Context, Message, RecordDict
+
+from federation.exchange import flower_simulation
+from federation.exchange.flower import client_app
+from federation.exchange.flower_messages import content_of
+from federation.exchange.flower_simulation import (
+    HOST_GRACE_S,
+    LONGEST_FOLDER,
+    Leader,
+    PartyNodes,
+    simulate_apps,
+)
+from federation.exchange.steering import Answer, Order, Steering
+from tests.federation.exchange.engine_run import PARTIES
+from tests.federation.exchange.flower_room import Room
+
+DEADLINE_S = 60.0
+PROC = Path("/proc")
+
+# Ray leaves a socket open and an object store mapped at the end of a run in one process.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+def no_stop() -> None:
+    raise AssertionError("the leader was asked to stop")
+
+
+def tell(party: str, order: Order) -> Order:
+    """Where a party's work is done; a party named in the order fails."""
+    if party == order["failing"]:
+        raise ValueError("anna@example.org")
+    with Path(str(order["meet"]), party).open("w") as file:
+        file.write("here")
+    while len(list(Path(str(order["meet"])).iterdir())) < len(PARTIES):
+        time.sleep(0.05)  # a joint session: everyone waits for everyone
+    return {"process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def listeners(process: int) -> set[str]:
+    """Addresses that a process listens on, as the kernel writes them."""
+    links = [str(link.readlink()) for link in (PROC / str(process) / "fd").iterdir()]
+    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in (PROC / "net" / table).read_text().splitlines()[1:]
+    ]
+    return {line[1].split(":")[0] for line in lines if line[3] == "0A" and line[9] in sockets}
+
+
+def children(process: int) -> list[int]:
+    """A process's descendants."""
+    found: list[int] = []
+    for task in (PROC / str(process) / "task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def wait_for_the_end_of(processes: Sequence[int]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while alive := [each for each in processes if runs(each)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+def runs(process: int) -> bool:
+    """Whether it is there, and not only its exit code that nobody has asked for."""
+    try:
+        return "\nState:\tZ" not in (PROC / str(process) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@dataclass
+class Seen:
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    processes: list[int] = field(default_factory=list)
+    addresses: set[str] = field(default_factory=set)
+    folder: Path = Path()
+    modes: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """What a leader and its parties saw of one run, and its error after it."""
+    meet = tmp_path_factory.mktemp("meet")
+    seen = Seen()
+
+    def host(steering: Steering) -> None:
+        parties = (*PARTIES, "forum")
+        while steering.online() != set(parties):
+            time.sleep(0.1)
+        order: Order = {"meet": str(meet), "failing": "forum"}
+        steering.begin(dict.fromkeys(parties, order))
+        while len(steering.answers()) < len(parties):
+            time.sleep(0.1)
+        seen.answers = steering.answers()
+        seen.environment = dict(os.environ)
+        seen.folder = Path(os.environ["FLWR_HOME"])
+        seen.modes = {path.name: path.stat().st_mode & 0o777 for path in seen.folder.iterdir()}
+        seen.modes["."] = seen.folder.stat().st_mode & 0o777
+        seen.processes = children(os.getpid())
+        for process in seen.processes:
+            seen.addresses |= listeners(process)
+        raise ConnectionError("the leader's own")
+
+    before = dict(os.environ), signal.getsignal(signal.SIGTERM), logging.getLogger("flwr").level
+    with pytest.raises(ConnectionError, match="the leader's own"):
+        simulate_apps(Leader(host=host, stop=no_stop), tell, (*PARTIES, "forum"))
+    after = dict(os.environ), signal.getsignal(signal.SIGTERM), logging.getLogger("flwr").level
+    assert after == before
+    return seen
+
+
+def test_every_party_works_in_a_process_of_its_own_at_the_same_time(seen: Seen) -> None:
+    processes = {seen.answers[party].values["process"] for party in PARTIES}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    assert {seen.answers[party].values["threads"] for party in PARTIES} == {"1"}
+
+
+def test_a_partys_error_is_told_by_its_kind(seen: Seen) -> None:
+    assert seen.answers["forum"].failure == "forum failed: 'ValueError'"
+
+
+def test_ray_is_offered_to_this_machine_only_and_to_this_user_only(seen: Seen) -> None:
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert seen.addresses
+    assert seen.addresses <= loopback
+    assert seen.environment["RAY_AUTH_MODE"] == "token"
+    assert seen.environment["RAY_AUTH_TOKEN_PATH"] == str(seen.folder / "ray-token")
+    assert seen.modes["ray-token"] == 0o600
+    assert seen.modes["."] == 0o700
+
+
+def test_nobody_is_phoned(seen: Seen) -> None:
+    assert seen.environment["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert seen.environment["FLWR_TELEMETRY_ENABLED"] == "0"
+
+
+def test_nothing_is_left_of_a_run_that_failed(seen: Seen) -> None:
+    assert seen.processes
+    wait_for_the_end_of(seen.processes)
+    assert not seen.folder.exists()
+
+
+def test_a_node_answers_for_the_party_of_its_place() -> None:
+    room = Room()
+    node = room.register(b"1")
+    app = client_app(PartyNodes(("item", "social"), lambda party, order: {**order, "at": party}))
+    sent = Message(content_of({"number": 1}), node, "train.session", ttl=9)
+    asked = Message(content_of({}), node, "query.hello", ttl=9)
+    for message, due in ((sent, {"number": 1, "at": "social"}), (asked, {"party": "social"})):
+        message.metadata.__dict__["_message_id"] = "x"
+        context = Context(
+            run_id=7,
+            node_id=node,
+            node_config={"partition-id": 1, "num-partitions": 2},
+            state=RecordDict(),
+            run_config={},
+        )
+        assert dict(app(message, context).content["values"]) == due
+
+
+@pytest.fixture
+def engine() -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.federation.exchange.engine_run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+def test_nothing_is_left_of_a_run_that_is_asked_to_end(
+    engine: "subprocess.Popen[str]", number: signal.Signals
+) -> None:
+    assert engine.stdout is not None
+    assert engine.stderr is not None
+    folder = Path(engine.stdout.readline().strip())
+    assert folder.is_dir()
+    assert engine.stdout.readline() == "at work\n"
+    started = children(engine.pid)
+    engine.send_signal(number)
+    assert engine.wait(HOST_GRACE_S + 5) != 0
+    wait_for_the_end_of(started)
+    assert not folder.exists()
+    said = engine.stderr.read()
+    assert said == "" if number is signal.SIGTERM else "KeyboardInterrupt" in said
+
+
+@pytest.mark.slow
+def test_nothing_runs_on_when_the_engine_is_killed(engine: "subprocess.Popen[str]") -> None:
+    assert engine.stdout is not None
+    folder = Path(engine.stdout.readline().strip())
+    assert engine.stdout.readline() == "at work\n"
+    started = children(engine.pid)
+    engine.kill()
+    wait_for_the_end_of(started)
+    for path in sorted(folder.rglob("*"), reverse=True):  # nobody was left to do it
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    folder.rmdir()
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
+    """Ray refuses to start; it was imported before, by the run that was seen."""
+    monkeypatch.setattr(flower_simulation, "STORE_BYTES", 1)
+
+
+def refuse_to_start(folders: list[Path]) -> None:
+    """Run an engine that cannot start, and note where its files would have been."""
+    stop = threading.Event()
+
+    def host(steering: Steering) -> None:
+        folders.append(Path(os.environ["FLWR_HOME"]))
+        stop.wait(DEADLINE_S)
+
+    with pytest.raises(RuntimeError):
+        simulate_apps(Leader(host=host, stop=stop.set), tell, PARTIES)
+    assert stop.is_set()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_that_cannot_start_ends_its_leader_and_leaves_nothing() -> None:
+    folders: list[Path] = []
+    refuse_to_start(folders)
+    assert not folders[0].exists()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_files_lie_where_the_paths_of_sockets_stay_short(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    folders: list[Path] = []
+    thread = threading.Thread(target=refuse_to_start, args=(folders,))  # it need not be the main
+    thread.start()
+    thread.join(DEADLINE_S)
+    assert len(str(folders[0])) <= LONGEST_FOLDER
+    assert list(deep.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_run_that_is_asked_to_end_while_it_starts_unwinds() -> None:
+    stop = threading.Event()
+    folders: list[Path] = []
+
+    def host(steering: Steering) -> None:
+        folders.append(Path(os.environ["FLWR_HOME"]))
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop.wait(DEADLINE_S)
+
+    with pytest.raises(SystemExit) as ended:
+        simulate_apps(Leader(host=host, stop=stop.set), tell, PARTIES)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not folders[0].exists()
