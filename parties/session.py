@@ -21,7 +21,9 @@ class Session:
         config: the run.
         partners: all partners of the run, in the order sums are made.
         private_seed: decides this party's own weights and dropout. In a simulation it comes from
-            the run's seed; a real party draws it once from `secrets` and never shows it.
+            the run's seed; a real party draws it once from `secrets` and never shows it. Encoder,
+            projection and dropout all take it as it is: their draws differ in kind, none of them
+            leaves the party, and seeds derived for each would change the published figures.
         store: where it keeps its state.
         watch: told how far the party has come.
     """
