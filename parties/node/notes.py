@@ -48,7 +48,7 @@ class Notes:
             "stage": progress.stage.value,
             "done": progress.done,
             "total": progress.total,
-            "recall": progress.recall,
+            "recall": self.now.recall if progress.recall is None else progress.recall,
         }
         first = progress.stage is Stage.TRAINING and self.now.stage != progress.stage.value
         if first and self._met is not None:
