@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-CODE   := federation parties towers recall simulations tests docs
+CODE   := federation parties towers recall simulations deploy tests docs
 # Data sets that may not be redistributed; tests that need them are skipped without them.
 FEDRECALL_DATA ?= $(firstword $(wildcard data ../shared/data))
 export FEDRECALL_DATA
 
-.PHONY: help venv demo test test-slow check format coverage clean
+.PHONY: help venv demo federation failures capture test test-slow check format coverage clean
 
 help:  ## List these targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv  ## Run a whole federation on a generated world and write its report.
 	@rm -rf runs/demo
 	$(BIN)/fedrecall simulate --data world --profile strict --seed 0 --out runs/demo
+
+federation: venv  ## Run coordinator, item party and two partners as hosts of their own (Linux, root).
+	$(BIN)/python -m deploy.rehearsal.federation --compare
+
+failures: venv  ## Kill and cut off parties of such a federation, and see it end as if nothing had been.
+	$(BIN)/python -m deploy.rehearsal.failures
+
+capture: venv  ## Search all traffic of such a federation for anything in clear.
+	$(BIN)/python -m deploy.rehearsal.capture
 
 test: venv  ## Run the tests that take minutes at most.
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
