@@ -1,5 +1,6 @@
 """Flower's simulation engine: real processes, and nothing left of them."""
 
+import gc
 import logging
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +34,18 @@ from tests.federation.exchange.flower_room import Room
 DEADLINE_S = 60.0
 PROC = Path("/proc")
 
-# Ray leaves a socket open and an object store mapped at the end of a run in one process.
+# Ray does not collect the processes that it ends, in whichever test that is noticed.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ended_processes_are_collected() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def no_stop() -> None:
