@@ -26,8 +26,8 @@ LINE_BYTES: Final = 16_384  # of one line of a process; what is longer is cut
 SECRETS: Final = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.S),
     re.compile(
-        r"(?i)(?<![a-z])((?:[a-z_-]*(?:token|secret|password|passphrase))[\"']?\s*[=: ]\s*[\"']?)"
-        r"[A-Za-z0-9+/=_-]{16,}"
+        r"(?i)(?<![a-z])((?:[a-z_-]*(?:token|secret|password|passphrase))"
+        r"[\\\"']*\s*[=: ]\s*[\\\"']*)[A-Za-z0-9+/=_-]{16,}"
     ),
 )
 MASK: Final = "[masked]"
@@ -123,13 +123,13 @@ class NodeLog:
 
     def output(self, process: str, raw: bytes) -> None:
         """Log a line that a process of the node printed."""
-        text = _COLOURS.sub("", raw[:LINE_BYTES].decode(errors="replace")).rstrip()
+        # Masked before it is read: a field's name may be what tells that it is a secret.
+        text = masked(_COLOURS.sub("", raw[:LINE_BYTES].decode(errors="replace")).rstrip())
         content = _json_event(text)
         if content is not None:
             level = _LEVELS.get(str(content.pop("level", "")), Level.INFO)
             event, said = str(content.pop("event", OUTPUT)), str(content.pop("text", ""))
-            known = {key: masked(v) if isinstance(v, str) else v for key, v in content.items()}
-            self.event(level, event, said, process=process, fields=_renamed(known))
+            self.event(level, event, said, process=process, fields=_renamed(content))
             return
         level, said = Level.INFO, text
         if (prefixed := _PREFIX.match(text)) is not None:
