@@ -20,7 +20,7 @@ from deploy.rehearsal.cable import Cable
 from deploy.rehearsal.commands import require_root, require_tools
 from deploy.rehearsal.errors import CommandFailedError
 from deploy.rehearsal.parties import FEDRECALL, Plan
-from deploy.rehearsal.rehearsal import Rehearsal, rehearsal
+from deploy.rehearsal.rehearsal import Rehearsal, rehearsal, tell
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
@@ -29,11 +29,6 @@ from simulations.errors import EXPECTED
 COLD_SHARE: Final = 0.2  # as in a simulation
 HEADLINE: Final = "recall@50"
 SIMULATION_S: Final = 3600.0
-
-
-def tell(text: str) -> None:
-    """Say how far the rehearsal is, on stderr: stdout is for figures."""
-    say(f"{time.strftime('%H:%M:%S')}  {text}", error=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,14 +88,14 @@ def rehearse(given: argparse.Namespace) -> dict[str, Any]:
 def run_once(federation: Rehearsal) -> dict[str, Any]:
     """Bring all nodes up, run, report, and take them down."""
     begun = time.monotonic()
-    federation.bring_up(tell)
+    federation.bring_up()
     up = time.monotonic()
     tell("the run begins")
     federation.follow()
     done = time.monotonic()
     progress = federation.progress()
     report = federation.report()
-    federation.take_down(tell)
+    federation.take_down()
     tell("all nodes are stopped; the hosts are removed")
     return {
         "report": report,

@@ -4,7 +4,7 @@ The first eight bytes of every secret go through a hash into a table of bits; on
 of a place hit that table is a place compared at all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -55,17 +55,19 @@ class Finder:
         Raises:
             ValueError: a needle is too short to be told from chance.
         """
-        self._by_key: dict[int, list[Needle]] = {}
+        # Thousands of secrets may begin alike: those of one length are told apart by one look-up.
+        self._by_key: dict[int, dict[int, dict[bytes, Needle]]] = {}
+        self._longest = KEY_BYTES
         for needle in needles:
             if len(needle.value) < KEY_BYTES:
                 raise ValueError(f"a needle of {len(needle.value)} bytes may turn up by chance")
             key = int.from_bytes(needle.value[:KEY_BYTES], "little")
-            self._by_key.setdefault(key, []).append(needle)
+            by_length = self._by_key.setdefault(key, {})
+            by_length.setdefault(len(needle.value), {})[needle.value] = needle
+            self._longest = max(self._longest, len(needle.value))
         self._keys = np.array(sorted(self._by_key), np.uint64)
         self._table: Bits = np.zeros(1 << TABLE_BITS, np.bool_)
         self._table[_hashed(self._keys)] = True
-        held = [needle for needles_ in self._by_key.values() for needle in needles_]
-        self._longest = max((len(needle.value) for needle in held), default=KEY_BYTES)
 
     def find(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[Needle, int]]:
         """Every needle that `data` holds, with its place; in no particular order."""
@@ -94,8 +96,10 @@ class Finder:
         return np.asarray(places[held], np.int64)
 
     def _matches(self, view: memoryview, at: int, begin: int) -> Iterator[tuple[Needle, int]]:
-        for needle in self._by_key[int.from_bytes(view[at : at + KEY_BYTES], "little")]:
-            if view[at : at + len(needle.value)] == needle.value:
+        by_length = self._by_key[int.from_bytes(view[at : at + KEY_BYTES], "little")]
+        for length, needles in by_length.items():
+            needle = needles.get(bytes(view[at : at + length]))
+            if needle is not None:
                 yield needle, begin + at
 
 
@@ -108,8 +112,3 @@ def distinct(found: Iterable[tuple[Needle, int]]) -> dict[Kind, int]:
     """How many different secrets of each kind were found."""
     seen = {(needle.kind, needle.value) for needle, _ in found}
     return {kind: sum(1 for each, _ in seen if each is kind) for kind in Kind}
-
-
-def long_enough(values: Sequence[bytes]) -> list[bytes]:
-    """Those that are told from chance by their length alone, each once."""
-    return sorted({value for value in values if len(value) >= KEY_BYTES})

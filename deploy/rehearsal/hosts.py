@@ -25,9 +25,11 @@ from deploy.rehearsal.slots import other_free_slots, own_slot
 PREFIX: Final = "fedrehearsal"
 SWITCH: Final = "switch"
 BRIDGE: Final = "br0"
+DOMAIN: Final = "rehearsal.test"  # RFC 6761 keeps .test from ever being a real one
 NAMES_FOLDER: Final = Path("/etc/netns")  # `ip netns exec` lays its files over /etc
 MAX_NAME: Final = 13  # a host's name is its device at the switch, which Linux limits
 FIRST_ADDRESS: Final = 11
+LISTENING: Final = "0A"  # in /proc/net/tcp
 DEATH_S: Final = 10.0  # how long killed processes may take to go
 
 
@@ -53,6 +55,11 @@ class Host:
     address: str
     namespace: str
     switch: str
+
+    @property
+    def full_name(self) -> str:
+        """Name and domain, which no party has as its name."""
+        return f"{self.name}.{DOMAIN}"
 
     def run(
         self,
@@ -99,6 +106,10 @@ class Host:
     def pids(self) -> list[int]:
         """Every process on this host."""
         return pids_in(self.namespace)
+
+    def listens(self, port: int) -> bool:
+        """Whether something on this host accepts TCP connections to a port."""
+        return any(port in listening_ports(pid) for pid in self.pids()[:1])
 
     def kill_all(self) -> int:
         """End every process on this host at once, as a power cut does; returns how many."""
@@ -165,6 +176,16 @@ def joined_hosts(names: Sequence[str], *, cable: Cable | None = None) -> Iterato
 def pids_in(namespace: str) -> list[int]:
     """Every process in a network namespace."""
     return [int(pid) for pid in run(["ip", "netns", "pids", namespace]).split()]
+
+
+def listening_ports(pid: int) -> set[int]:
+    """TCP ports, of IPv4, that anything in a process's network namespace listens on."""
+    try:
+        table = Path("/proc", str(pid), "net", "tcp").read_text(encoding="ascii")
+    except OSError:  # it has just ended
+        return set()
+    rows = (line.split() for line in table.splitlines()[1:])
+    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == LISTENING}
 
 
 def kill_all_in(namespace: str) -> int:
@@ -247,9 +268,13 @@ def _plug_in(host: Host, cable: Cable | None, stack: ExitStack) -> None:
 def _write_names(host: Host, hosts: Mapping[str, Host]) -> None:
     folder = NAMES_FOLDER / host.namespace
     folder.mkdir(mode=0o755, parents=True)
-    lines = ["127.0.0.1 localhost", *(f"{each.address} {each.name}" for each in hosts.values())]
+    lines = ["127.0.0.1 localhost", *map(_names, hosts.values())]
     (folder / "hosts").write_text("\n".join([*lines, ""]), encoding="ascii")
     (folder / "resolv.conf").write_text("", encoding="ascii")  # nobody is asked for names
+
+
+def _names(host: Host) -> str:
+    return f"{host.address} {host.full_name} {host.name}"
 
 
 def _environment(changes: Mapping[str, str] | None) -> dict[str, str]:

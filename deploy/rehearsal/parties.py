@@ -145,7 +145,7 @@ def _party(name: str, folder: Path, host: Host) -> Party:
 
 def _initialise(party: Party, plan: Plan, coordinator: Host) -> None:
     named = ["--role", party.role.value, "--name", party.name]
-    dialled = [] if party.role is Role.COORDINATOR else ["--coordinator", coordinator.name]
+    dialled = [] if party.role is Role.COORDINATOR else ["--coordinator", coordinator.full_name]
     party.fedrecall("node", "init", str(party.folder), *named, *dialled)
     file = party.folder / "party.toml"
     if party.role is Role.COORDINATOR:
@@ -154,6 +154,7 @@ def _initialise(party: Party, plan: Plan, coordinator: Host) -> None:
     handout = plan.handouts[party.name]
     for path in handout.files:
         shutil.copyfile(path, party.folder / path.name)
+        (party.folder / path.name).chmod(0o600)
     set_keys(file, "data", handout.data)
     set_keys(file, "own", plan.own)
     chosen = plan.experiment if party.role is Role.ITEM else _shared(plan.experiment)
@@ -184,7 +185,7 @@ def hold_ceremony(folder: Path, parties: Sequence[Party]) -> None:
 
 def _make_keys(party: Party) -> None:
     named = ["--name", party.name, "--role", party.role.value]
-    reached = (party.host.name, party.host.address) if party.role is Role.COORDINATOR else ()
+    reached = (party.host.full_name, party.host.address) if party.role is Role.COORDINATOR else ()
     hosts = [word for each in reached for word in ("--host", each)]
     party.fedrecall("keys", "new", str(party.keys), *named, *hosts)
 

@@ -1,6 +1,5 @@
 """One federation on hosts of its own, from key ceremony to teardown."""
 
-import json
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from deploy.rehearsal.parties import Party, Plan, set_up
 from parties.config import COORDINATOR, ITEM
 from parties.node.jobs import Job, JobProgress, JobStatus, all_jobs
 from parties.node.results import RESULT
+from parties.node.status import is_up, read_status
+from simulations.cli.complaints import say
 
 READY_S: Final = 180.0  # four Flower processes share this machine's cores while they start
 STOP_S: Final = 60.0
@@ -24,6 +25,11 @@ POLL_S: Final = 0.2
 TAIL_LINES: Final = 30
 
 Found = TypeVar("Found")
+
+
+def tell(text: str) -> None:
+    """Say how far a rehearsal is, on stderr: stdout is for figures."""
+    say(f"{time.strftime('%H:%M:%S')}  {text}", error=True)
 
 
 def wait_for(what: str, look: Callable[[], Found | None], *, timeout_s: float) -> Found:
@@ -97,7 +103,7 @@ class Rehearsal:
         if code is not None:
             words = self.last_words(name)
             raise CommandFailedError(f"{name}: node up ended with exit code {code}:\n{words}")
-        return is_up(self.parties[name]) or None
+        return _is_well(self.parties[name]) or None
 
     def last_words(self, name: str) -> str:
         """The last lines that a party's node printed."""
@@ -106,7 +112,7 @@ class Rehearsal:
             return ""
         return "\n".join(log.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
-    def bring_up(self, say: Callable[[str], None]) -> None:
+    def bring_up(self) -> None:
         """Check and start every node, the coordinator's first.
 
         Raises:
@@ -117,7 +123,7 @@ class Rehearsal:
             party.fedrecall("node", "check", str(party.folder))
             self.start(name)
             self.await_ready(name)
-            say(f"{name:<12} is checked and up on {party.host.address}")
+            tell(f"{name:<12} is checked and up on {party.host.address}")
 
     def jobs(self) -> list[Job]:
         """The coordinator's jobs, the newest last."""
@@ -146,7 +152,7 @@ class Rehearsal:
 
     def begin_run(self) -> None:
         """Start a run at the coordinator, and leave it to the nodes."""
-        self.coordinator.fedrecall("node", "run", str(self.coordinator.folder))
+        self.coordinator.fedrecall("node", "run", str(self.coordinator.folder), "--detach")
 
     def await_end(self, *, timeout_s: float) -> JobProgress:
         """Wait until the newest job is done.
@@ -178,25 +184,25 @@ class Rehearsal:
         """The item party's result of the newest job."""
         return self.job_folder(ITEM) / RESULT
 
-    def take_down(self, say: Callable[[str], None]) -> None:
+    def take_down(self) -> None:
         """Stop every node as an operator does, the coordinator's last."""
         for name in reversed(list(self.nodes)):
             party, node = self.parties[name], self.nodes.pop(name)
-            party.try_fedrecall("node", "stop", str(party.folder))
+            node.terminate()
             try:
                 node.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                say(f"{name} did not stop within {STOP_S:.0f} s; it is killed")
+                tell(f"{name} did not stop within {STOP_S:.0f} s; it is killed")
             party.host.kill_all()
 
 
-def is_up(party: Party) -> bool:
-    """Whether a party's node says of itself that it is up."""
-    try:
-        status = json.loads(party.read().paths.status.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+def _is_well(party: Party) -> bool:
+    """Whether a party's node is up, all that it is made of runs, and its port is open."""
+    file = party.read()
+    written = read_status(file.paths.status)
+    if not is_up(file.state) or written is None or not written["healthy"]:
         return False
-    return bool(status.get("state") == "up")
+    return file.listen is None or party.host.listens(file.listen.flower_port)
 
 
 @contextmanager

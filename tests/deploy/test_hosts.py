@@ -19,6 +19,7 @@ from deploy.rehearsal.hosts import NAMES_FOLDER, PREFIX, Cut, Host, Network, joi
 
 pytestmark = pytest.mark.usefixtures("real_hosts")
 ECHO = str(Path(__file__).with_name("echo.py"))
+PORT = 7777  # of echo.py
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,6 +64,10 @@ def test_hosts_reach_each_other_by_name_and_no_one_else(tmp_path: Path) -> None:
     with joined_hosts(["hub", "social"]) as network, listening(network["hub"], tmp_path):
         assert call(network["social"], "hub") is not None
         assert call(network["social"], network["hub"].address) is not None
+        assert call(network["social"], network["hub"].full_name) is not None
+        assert network["hub"].listens(PORT)
+        assert not network["hub"].listens(PORT + 1)
+        assert not network["social"].listens(PORT)
         assert call(network["social"], "127.0.0.1") is None, "loopbacks must be apart"
         routes = network["social"].run(["ip", "route"]).stdout
     assert "default" not in routes, "a rehearsal must reach nothing outside"
