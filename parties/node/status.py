@@ -46,7 +46,8 @@ class NodeStatus:
     @property
     def healthy(self) -> bool:
         """Whether every process of the node runs."""
-        return all(child.state is ChildState.RUNNING for child in self.children)
+        running = [child.state is ChildState.RUNNING for child in self.children]
+        return bool(running) and all(running)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
