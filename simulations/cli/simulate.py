@@ -103,7 +103,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Run a whole federation on this machine and write its cold-start lift report.
 
     Parties are aligned, trained and served by the real sessions over real, encrypted bytes; only
-    the wire is this machine's memory. An interrupted run continues with --resume.
+    the wire is this machine. An interrupted run continues with --resume.
     """
     if resume is not None:
         _refuse_more_than_resume(context)
