@@ -19,7 +19,6 @@ from typing import Final
 from federation.errors import FederationError, MalformedError, PeerLostError
 from federation.exchange.grpc_hub import HubServer
 from federation.exchange.hub import Admission, Hub
-from federation.exchange.link import Link, LinkConfig
 from federation.exchange.steering import Answer, Steering
 from federation.protocol.limits import MIB, Limits
 from parties.config import COORDINATOR, ITEM
@@ -28,6 +27,7 @@ from parties.keys import PartyKeys
 from parties.keys.roster import Roster
 from parties.node.jobs import Job, JobProgress, JobStatus
 from parties.node.notes import Notes
+from parties.node.noting import Place, noted_link
 from parties.node.orders import (
     IDENTIFIER_BYTES,
     TOKEN_BYTES,
@@ -187,34 +187,30 @@ class _Hosting:
         LOG.info("session %d of job %s begins", number, job.name)
         watch = Watch(self._hub, self._steering, begun, self._host.patience)
         with watch.running(members, lambda: job.stop_asked):
-            error = self._add_up()
+            error = self._add_up(session)
         return self._conclude(watch, begun, error)
 
-    def _add_up(self) -> FederationError | None:
+    def _add_up(self, session: bytes) -> FederationError | None:
         """The coordinator's own part; returns what ended it early."""
-        config = self._job.config
-        limits = Limits(max_frame_bytes=config.exchange.max_frame_mib * MIB)
-        link = Link(
-            self._hub.attach(COORDINATOR),
-            self._host.keys.identity,
-            LinkConfig(
-                name=COORDINATOR,
-                roster=self._host.roster.identities(),
-                job=self._job.id,
-                agreement=config.agreement(),
-                limits=limits,
-                timeout_s=config.exchange.timeout_s,
-            ),
+        host, job = self._host, self._job
+        place = Place(
+            keys=host.keys,
+            roster=host.roster,
+            config=job.config,
+            job=job.id,
+            session=session,
+            folder=job.folder,
         )
         self._notes.begin_session(lambda: not self._hub.absent())
-        try:
-            Coordinator(link, config, self._host.roster.partners, watch=self._notes.watch).run()
-        except FederationError as error:
-            LOG.warning("session: %s: %s", type(error).__name__, error)
-            return error
-        finally:
-            link.close()
-            self._notes.sent_by(COORDINATOR, link.traffic.bytes_by_stage())
+        with noted_link(place, lambda: self._hub.attach(COORDINATOR)) as link:
+            try:
+                partners = host.roster.partners
+                Coordinator(link, job.config, partners, watch=self._notes.watch).run()
+            except FederationError as error:
+                LOG.warning("session: %s: %s", type(error).__name__, error)
+                return error
+            finally:
+                self._notes.sent_by(COORDINATOR, link.traffic.bytes_by_stage())
         return None
 
     def _conclude(self, watch: Watch, begun: int, error: FederationError | None) -> _Verdict:

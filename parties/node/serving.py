@@ -16,9 +16,7 @@ from federation.errors import (
     SettingError,
 )
 from federation.exchange.grpc_transport import DialConfig, GrpcTransport
-from federation.exchange.link import Link, LinkConfig
 from federation.exchange.steering import Order
-from federation.protocol.limits import MIB, Limits
 from parties.checkpoints import FolderCheckpoints, write_whole
 from parties.config import COORDINATOR, RunConfig
 from parties.data import ItemData, PartnerData
@@ -27,12 +25,11 @@ from parties.events import Watcher, ignore_progress
 from parties.item import ItemOutcome, ItemParty
 from parties.keys import PartyKeys
 from parties.keys.roster import Roster
-from parties.ledger import Ledger
 from parties.node.jobs import job_folder
+from parties.node.noting import Place, noted_link
 from parties.node.orders import Ending, SessionOrder, SessionReport
 from parties.node.results import save_result, save_settings
 from parties.partner import Partner, PartnerOutcome
-from parties.protection import Protection
 from parties.session import Session
 
 SEED_BYTES: Final = 8
@@ -114,7 +111,15 @@ def _attend(member: Member, order: SessionOrder) -> SessionReport:
         data = member.data(config)  # before anyone is met: it may take longer than they wait
         own = member.private_seed(config)
         seed = own if own is not None else _lasting_seed(folder)
-        with _joined(member, order, config, folder) as link:
+        place = Place(
+            keys=member.keys,
+            roster=member.roster,
+            config=config,
+            job=order.job,
+            session=order.session,
+            folder=folder,
+        )
+        with noted_link(place, lambda: _dial(member, order, place)) as link:
             session = Session(
                 link=link,
                 config=config,
@@ -141,46 +146,19 @@ def _run(session: Session, data: ItemData | PartnerData) -> ItemOutcome | Partne
     return Partner(session, data).run()
 
 
-@contextmanager
-def _joined(
-    member: Member, order: SessionOrder, config: RunConfig, folder: Path
-) -> Iterator[Link]:
-    """A link over the hub, whose every frame is in the ledger before it leaves."""
-    limits = Limits(max_frame_bytes=config.exchange.max_frame_mib * MIB)
-    keys, roster = member.keys, member.roster
-    with Ledger.opened(
-        folder / "ledger.jsonl",
-        party=keys.name,
-        job=order.job,
-        session=order.session,
-        protection=Protection.of(config, partners=len(member.roster.partners)),
-    ) as ledger:
-        transport = GrpcTransport(
-            DialConfig(
-                address=member.hub,
-                name=keys.name,
-                hub_name=COORDINATOR,
-                tls=keys.tls,
-                hub_pin=roster.pins()[COORDINATOR],
-                session=order.session,
-                token=order.token,
-                limits=limits,
-            )
+def _dial(member: Member, order: SessionOrder, place: Place) -> GrpcTransport:
+    return GrpcTransport(
+        DialConfig(
+            address=member.hub,
+            name=member.keys.name,
+            hub_name=COORDINATOR,
+            tls=member.keys.tls,
+            hub_pin=member.roster.pins()[COORDINATOR],
+            session=order.session,
+            token=order.token,
+            limits=place.limits,
         )
-        link_config = LinkConfig(
-            name=keys.name,
-            roster=roster.identities(),
-            job=order.job,
-            agreement=config.agreement(),
-            limits=limits,
-            timeout_s=config.exchange.timeout_s,
-        )
-        link = Link(transport, keys.identity, link_config, released=ledger.note)
-        try:
-            yield link
-        finally:
-            link.close()
-            ledger.close_session(link.traffic)
+    )
 
 
 @contextmanager
