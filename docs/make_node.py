@@ -146,6 +146,8 @@ def _orders() -> Iterator[str]:
     yield "| `profile` | one of `policy.profiles` |\n"
     yield "| `exchange.scheme` | one of `policy.schemes`, where the profile encrypts at all |\n"
     yield "| `exchange.accept_single_partner` | `true` only if `policy.accept_single_partner` |\n"
+    yield "| `exchange.partner_dropout` | above 0 only if `policy.accept_single_partner`, "
+    yield "where partners train: it leaves sums of one partner |\n"
     yield "| `exchange.min_cohort` | `policy.min_cohort` or more |\n"
     for setting, cap in CAPS.items():
         yield f"| `{setting}` | up to `policy.{cap}`, {getattr(policy, cap):,} by default |\n"

@@ -57,8 +57,9 @@ class Policy:
         schemes: encryptions the sums may be under, of `bfv` and `ckks`. CKKS takes no pairwise
             masks, so the coordinator and the item party together could open one partner's share.
         accept_single_partner: take part in a `strict` run whose sum may be of one partner, and is
-            then its raw embedding. Under `frozen` one partner may always run: what it shows is a
-            secret, fixed projection.
+            then its raw embedding: because there is no other, or because
+            `exchange.partner_dropout` has the others leave users out. Under `frozen` one partner
+            may always run: what it shows is a secret, fixed projection.
         min_cohort: fewest partners that `exchange.min_cohort` must ask for.
         apps: SHA-256, in 64 hex digits, of the application bundles this node runs; without the
             key, only the bundle that this version ships.
@@ -139,10 +140,18 @@ def refusals(policy: Policy, run: RunConfig) -> Iterator[Refusal]:
         yield Refusal("exchange.scheme", names[-1], f"schemes = {json.dumps(names)}")
     if exchange.accept_single_partner and not policy.accept_single_partner:
         yield Refusal("exchange.accept_single_partner", "true", "accept_single_partner = true")
+    if _thins_sums(run) and not policy.accept_single_partner:
+        dropout = shown(exchange.partner_dropout)
+        yield Refusal("exchange.partner_dropout", dropout, "accept_single_partner = true")
     if exchange.min_cohort < policy.min_cohort:
         cohort = str(exchange.min_cohort)
         yield Refusal("exchange.min_cohort", cohort, f"min_cohort = {cohort}")
     yield from _beyond_caps(policy, dict(flatten(to_plain(run))))
+
+
+def _thins_sums(run: RunConfig) -> bool:
+    """Whether sums may lack partners, however many greeted."""
+    return run.profile.trains_partners and run.exchange.partner_dropout > 0
 
 
 def _beyond_caps(policy: Policy, values: Mapping[str, Any]) -> Iterator[Refusal]:

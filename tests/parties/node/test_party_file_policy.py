@@ -84,6 +84,10 @@ def test_what_spends_this_machines_means_is_never_ordered(key: str) -> None:
             {"exchange": {"accept_single_partner": True}},
             "exchange.accept_single_partner = true.*say accept_single_partner = true",
         ),
+        (
+            {"exchange": {"partner_dropout": 0.1}},
+            "exchange.partner_dropout = 0.1.*say accept_single_partner = true",
+        ),
         ({"exchange": {"min_cohort": 1}}, "exchange.min_cohort = 1.*say min_cohort = 1"),
         ({"training": {"epochs": 10**9}}, "training.epochs = 1000000000.*say max_epochs = 10"),
         ({"encoder": {"width": 65}}, "encoder.width = 65.*say max_width = 65"),
@@ -138,6 +142,12 @@ def test_what_a_policy_allows_is_run() -> None:
     }
     run = adopt(policy, order, {})
     assert (run.profile, run.exchange.min_cohort) == (Profile.PLAIN, 1)
+
+
+def test_leaving_groups_out_is_of_no_account_where_no_partner_trains() -> None:
+    dropout = {"exchange.partner_dropout": 0.5}
+    assert adopt(Policy(), {"profile": "frozen", **dropout}, {})
+    assert adopt(Policy(accept_single_partner=True), dropout, {})
 
 
 def test_the_scheme_of_an_unprotected_run_is_of_no_account() -> None:
