@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -66,6 +67,20 @@ def step(
         ),
         as_json=as_json,
     )
+
+
+@app.command()
+def link(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small federation and few batches: does it work?")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Exchange hub: round trips against bare TLS, training against memory, bytes on the wire."""
+    # gRPC and everything that trains take seconds to import, which other benches need not spend.
+    bench = import_module("simulations.bench.link")
+    extent = bench.QUICK if quick else bench.FULL
+    _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
 
 
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:

@@ -1,0 +1,63 @@
+"""A process for each party of a bench, which does one thing after another."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+from federation.errors import PeerLostError
+from simulations.scheduler import WORKER_ENVIRONMENT
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+ENDS_WITHIN_S: Final = 90.0  # a party, once another one has ended
+
+
+class Processes:
+    """Processes by the name of the party that lives in each; they start when first needed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        for name, value in WORKER_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # Spawned, never forked: TenSEAL and gRPC hang in a forked child.
+        spawn = get_context("spawn")
+        self._pools = {name: ProcessPoolExecutor(1, mp_context=spawn) for name in names}
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown()
+
+    def begin(
+        self, name: str, work: Callable[Given, Made], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Future[Made]:
+        """Have a party do something when it has done what came before."""
+        return self._pools[name].submit(work, *args, **kwargs)
+
+
+def done_beside(own: Callable[[], None], others: Sequence[Future[Made]]) -> list[Made]:
+    """Do something here that others take part in; returns what they made.
+
+    Raises:
+        Exception: what the first of the others to fail raised, if any did; then whatever `own`
+            raised is a consequence.
+    """
+    try:
+        own()
+    except (PeerLostError, OSError):
+        for other in others:
+            other.result(ENDS_WITHIN_S)
+        raise
+    return [other.result(ENDS_WITHIN_S) for other in others]
