@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +62,9 @@ def lint(
     program: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a linter, or skip the test where it is not installed."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    beside = str(Path(sys.executable).parent)
+    places = (beside, None, "/usr/sbin:/sbin")
+    found = next(filter(None, (shutil.which(program, path=place) for place in places)), None)
     if found is None:
         pytest.skip(f"{program} is not installed")
     return run([found, *arguments], env=env)
