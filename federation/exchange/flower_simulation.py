@@ -124,7 +124,7 @@ def simulate_apps(leader: Leader, serve: Serve, parties: Sequence[str]) -> None:
     def directory(grid: Grid) -> Introductions:
         return Introductions(grid, parties)
 
-    with _folder() as folder, _quiet(folder), _terminable():
+    with _folder() as folder, _environment(folder), _quiet(), _terminable():
         try:
             run_simulation(
                 server_app(lead, directory),
@@ -166,11 +166,9 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
-    """Have Flower and Ray say what went wrong and nothing else, and leave the home folder be."""
-    flower = logging.getLogger("flwr")
-    level, before = flower.level, dict(os.environ)
-    flower.setLevel(logging.ERROR)
+def _environment(folder: Path) -> Iterator[None]:
+    """Keep Flower and Ray to `folder`, and let Ray take orders from this user alone."""
+    before = dict(os.environ)
     token = folder / "ray-token"  # other users of this machine reach loopback too
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
@@ -180,9 +178,28 @@ def _quiet(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        flower.setLevel(level)
         os.environ.clear()
         os.environ.update(before)  # Ray's backend adds to PYTHONPATH
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Have Flower tell errors, to this program's log and not to the terminal."""
+    flower = logging.getLogger("flwr")
+    level, handlers = flower.level, list(flower.handlers)
+    flower.setLevel(logging.ERROR)
+    for handler in handlers:
+        flower.removeHandler(handler)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        # This process ends. Flower's threads will complain that their work was taken away.
+        level = logging.CRITICAL + 1
+        raise
+    finally:
+        flower.setLevel(level)
+        for handler in handlers:
+            flower.addHandler(handler)
 
 
 @contextmanager
