@@ -72,7 +72,7 @@ class PartyFileError(PartiesError):
 
 
 class PolicyError(PartiesError):
-    """A coordinator orders what this party's [policy] does not allow; nothing was started."""
+    """A coordinator orders what [policy], or the terms of the job, do not allow."""
 
 
 class NodeError(PartiesError):

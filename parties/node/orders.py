@@ -12,12 +12,14 @@ from typing import Any, Final, TypeVar
 
 from federation.errors import MalformedError
 from federation.exchange.steering import Order, Scalar
+from federation.exchange.traffic import Stage
 
 VERSION: Final = 1
 IDENTIFIER_BYTES: Final = 16
 TOKEN_BYTES: Final = 32
 MAX_SETTINGS_CHARACTERS: Final = 65_536
 REASON_CHARACTERS: Final = 300
+STAGES: Final = frozenset(stage.value for stage in Stage)
 
 Value = TypeVar("Value", str, int, bytes)
 
@@ -165,12 +167,14 @@ def _counts(text: str) -> Mapping[str, int]:
     counts = _json(text)
     if not isinstance(counts, dict):
         raise MalformedError("the bytes of a session report are no mapping")
-    return {printable(stage): _count(count) for stage, count in counts.items()}
+    if not counts.keys() <= STAGES:
+        raise MalformedError("a session report counts the bytes of a stage that is none")
+    return {stage: _count(count) for stage, count in counts.items()}
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise MalformedError(f"{value!r} is no count")
+        raise MalformedError(f"a session report has a {type(value).__name__} that is no count")
     return value
 
 

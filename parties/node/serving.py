@@ -29,6 +29,7 @@ from parties.node.jobs import job_folder
 from parties.node.noting import Place, noted_link
 from parties.node.orders import Ending, SessionOrder, SessionReport
 from parties.node.results import save_result, save_settings
+from parties.node.terms import keep_terms
 from parties.partner import Partner, PartnerOutcome
 from parties.session import Session
 
@@ -107,6 +108,7 @@ def _attend(member: Member, order: SessionOrder) -> SessionReport:
     config = member.adopt(order.settings)
     folder = job_folder(member.state, order.job)
     with _alone_in(folder):
+        keep_terms(folder, config, member.roster.partners)
         save_settings(folder, config)
         data = member.data(config)  # before anyone is met: it may take longer than they wait
         own = member.private_seed(config)

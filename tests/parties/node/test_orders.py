@@ -84,6 +84,7 @@ def test_an_order_with_a_wrong_value_is_refused(changes: dict[str, Any]) -> None
         {"sent": "3"},
         {"sent": '{"forward": -1}'},
         {"sent": '{"forward": true}'},
+        {"sent": '{"forward\\"} 1": 3}'},
         {"values": 1 << 63},
         {"clipped": 0.5},
     ],
