@@ -26,7 +26,7 @@ WORKER_ENVIRONMENT: Final = {
     # glibc gives every thread a heap of its own, which keeps what the thread has freed.
     "MALLOC_ARENA_MAX": "2",
 }
-GRACE_S: Final = 20.0  # for a process that was asked to end, and has to end others on Flower's engine
+GRACE_S: Final = 20.0  # for a process that was asked to end; under Flower it ends others first
 
 Listener = Callable[[Task, Progress], None]
 
