@@ -12,19 +12,20 @@ Rules:
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from federation.errors import FederationError, MalformedError, PeerLostError
+from federation.errors import FederationError, PeerLostError
 from federation.exchange.grpc_hub import HubServer
 from federation.exchange.hub import Admission, Hub
-from federation.exchange.steering import Answer, Steering
+from federation.exchange.steering import Steering
 from federation.protocol.limits import MIB, Limits
 from parties.config import COORDINATOR, ITEM
 from parties.coordinator import Coordinator
 from parties.keys import PartyKeys
 from parties.keys.roster import Roster
+from parties.node.hearing import Hearing
 from parties.node.jobs import Job, JobProgress, JobStatus
 from parties.node.notes import Notes
 from parties.node.noting import Place, noted_link
@@ -33,7 +34,6 @@ from parties.node.orders import (
     TOKEN_BYTES,
     Ending,
     SessionOrder,
-    SessionReport,
 )
 from parties.node.watching import Patience, Watch
 from parties.settings import to_plain
@@ -220,7 +220,8 @@ class _Hosting:
             return _Verdict(ending=Ending.LOST, stopped=True)
         if error is not None:
             self._hub.end(watch.reason or str(error))
-        reports = self._hear(begun, everything=error is None)
+        hearing = Hearing(self._steering, begun, self._host.members, self._host.patience)
+        reports = hearing.reports(result_due=error is None, given_up=lambda: self._job.stop_asked)
         self._hub.end("the session is over")
         for name, report in reports.items():
             self._notes.sent_by(name, report.sent)
@@ -232,39 +233,3 @@ class _Hosting:
             return _Verdict(ending=Ending.DONE)
         reason = watch.reason or (str(error) if error else f"{ITEM} did not report its result")
         return _Verdict(ending=Ending.LOST, reason=reason)
-
-    def _hear(self, begun: int, *, everything: bool) -> Mapping[str, SessionReport]:
-        """Reports of this session: the item party's is waited for if there must be one."""
-        members = set(self._host.members)
-        ends = time.monotonic() + self._host.patience.answers_s
-        while not self._job.stop_asked:
-            answers = {
-                name: answer
-                for name, answer in self._steering.answers().items()
-                if answer.order == begun and name in members
-            }
-            item = answers.get(ITEM)
-            settled = set(answers) == members and not any(
-                answer.unreachable for answer in answers.values()
-            )
-            result_due = everything and (item is None or item.unreachable)
-            if settled or (time.monotonic() > ends and not result_due):
-                return _reports(answers)
-            time.sleep(POLL_S)
-        return {}
-
-
-def _reports(answers: Mapping[str, Answer]) -> Mapping[str, SessionReport]:
-    reports = {}
-    for name, answer in answers.items():
-        if answer.unreachable:
-            continue
-        try:
-            reports[name] = (
-                SessionReport(ending=Ending.FAILED, reason=answer.failure)
-                if answer.failure is not None
-                else SessionReport.from_values(answer.values)
-            )
-        except MalformedError as error:
-            reports[name] = SessionReport(ending=Ending.FAILED, reason=str(error))
-    return reports
