@@ -193,7 +193,7 @@ class Rehearsal:
                 node.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 tell(f"{name} did not stop within {STOP_S:.0f} s; it is killed")
-            party.host.kill_all()
+                party.host.kill_all()
 
 
 def _is_well(party: Party) -> bool:
