@@ -10,10 +10,9 @@ from federation.crypto.fixed_point import CLIP_RANGE, Rounding
 from federation.errors import SettingError
 from federation.protocol.profile import Profile
 from parties.settings import to_plain
-from towers.encoders import EncoderConfig
+from towers.config import EncoderConfig, TrainerConfig
 from towers.projection import ProjectionConfig
 from towers.stopping import StoppingConfig
-from towers.training import TrainerConfig
 
 ITEM: Final = "item"
 COORDINATOR: Final = "coordinator"

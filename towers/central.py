@@ -8,7 +8,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from towers.encoders import EncoderConfig, fit_encoder, standardise, weigh
+from towers.config import EncoderConfig
+from towers.encoders import fit_encoder, standardise, weigh
 from towers.errors import ConfigError
 from towers.features import Features, Floats
 from towers.pooled import LocalPartner, Slots, UserSide

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from towers.errors import ConfigError
+from towers.config import DSSMConfig
 from towers.features import Floats
 
 
@@ -41,32 +41,6 @@ class Tower(nn.Module):
         """Embed (batch, in_dim) features as (batch, out_dim) rows."""
         embedded: Tensor = self.layers(features)
         return F.normalize(embedded, dim=-1) if self._unit_norm else embedded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DSSMConfig:
-    """Shape of the item party's model.
-
-    Args:
-        embedding_dim: width d of the summed embedding and of both towers' outputs.
-        top_hidden_dims: hidden layers of the top tower, which starts with a rectifier: the
-            partners' projections are its first layer.
-        unit_norm: whether user and song vectors are scaled to norm 1.
-        temperature: what the inner product is divided by; above 0.
-        prior_strength: factor of the log-popularity that songs start from; 0 leaves it out.
-    """
-
-    embedding_dim: int = 64
-    top_hidden_dims: tuple[int, ...] = ()
-    unit_norm: bool = True
-    temperature: float = 0.2
-    prior_strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.embedding_dim < 1 or min(self.top_hidden_dims, default=1) < 1:
-            raise ConfigError("a tower's widths must be at least 1")
-        if self.temperature <= 0 or self.prior_strength < 0:
-            raise ConfigError("temperature must be above 0 and prior_strength at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,50 +5,14 @@ every row the party knows (the bias of a projection is that column's weights), a
 know is zero, and no row is longer than 1, which bounds what one user adds to a batch gradient.
 """
 
-from dataclasses import dataclass
-from enum import Enum, auto
-
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
 from towers.autoencoder import AutoencoderConfig, encode_dense
+from towers.config import EncoderConfig, EncoderKind
 from towers.errors import ConfigError
 from towers.features import Features, Floats
-
-
-class EncoderKind(Enum):
-    """How features become columns."""
-
-    AUTO = auto()  # SVD of multi-hot columns; dense ones as they are if they fit, else AUTOENCODER
-    SVD = auto()  # truncated SVD of everything
-    AUTOENCODER = auto()  # SVD of multi-hot columns, a denoising autoencoder over dense ones
-    STANDARDISE = auto()  # SVD of multi-hot columns, dense ones as they are; refused if too wide
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderConfig:
-    """What an encoder puts out.
-
-    Args:
-        width: columns in all, the constant one included; at least 2.
-        kind: how the columns are made.
-        idf: whether rare multi-hot columns count more, by log(n / users having it).
-        spectrum: exponent of the singular values; 0 weighs all components alike, 1 is PCA.
-        constant: value of the last column, in (0, 1); the others share what is left of norm 1.
-    """
-
-    width: int = 32
-    kind: EncoderKind = EncoderKind.AUTO
-    idf: bool = True
-    spectrum: float = 0.5
-    constant: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.width < 2:
-            raise ConfigError("an encoder's width must be at least 2")
-        if not 0 < self.constant < 1:
-            raise ConfigError("an encoder's constant must be between 0 and 1")
 
 
 def fit_encoder(features: Features, config: EncoderConfig, *, seed: int) -> Floats:

@@ -10,8 +10,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from towers.dssm import DSSM, DSSMConfig, SideCodes
-from towers.errors import ConfigError, FeatureError, StateError
+from towers.config import TrainerConfig
+from towers.dssm import DSSM, SideCodes
+from towers.errors import FeatureError, StateError
 from towers.features import Floats
 from towers.loss import NegativeSampler, gather_positives, softmax_losses
 from towers.projection import rate_share
@@ -19,49 +20,6 @@ from towers.stopping import mean_recall
 
 # What torch.load raises on bytes that are cut short, altered or no archive at all.
 DAMAGE = (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainerConfig:
-    """How the item party learns.
-
-    Args:
-        model: shape of the towers.
-        learning_rate: of AdamW at the first step.
-        decay_steps: exchange steps over which the rate falls along a half cosine; at 0 it does
-            not fall, but a run puts in the number of its training steps.
-        final_rate: share of `learning_rate` that is left in the end.
-        weight_decay: decoupled decay of the towers; the prior has none.
-        negatives: songs a step is contrasted with on average; all if at least the catalogue.
-        local_passes: own optimiser steps per exchange, with the summed embeddings kept.
-        dropout: share of the summed embedding's numbers set to 0 while training, in [0, 1).
-        absent_rate: share of users taught as if no partner knew them, so that such a user is
-            served what is popular rather than what a zero sum happens to point at.
-        damp_labels: whether label weights are replaced by log(1 + weight).
-        gradient_scale: factor of the returned gradient, so that few rows are longer than 1.
-    """
-
-    model: DSSMConfig = field(default_factory=DSSMConfig)
-    learning_rate: float = 0.01
-    decay_steps: int = 0
-    final_rate: float = 0.05
-    weight_decay: float = 0.05
-    negatives: int = 4096
-    local_passes: int = 4
-    dropout: float = 0.3
-    absent_rate: float = 0.05
-    damp_labels: bool = True
-    gradient_scale: float = 0.4
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.gradient_scale <= 0:
-            raise ConfigError("learning_rate and gradient_scale must be above 0")
-        if min(self.decay_steps + 1, self.local_passes, self.negatives) < 1:
-            raise ConfigError("local_passes and negatives must be at least 1, decay_steps 0")
-        if not (0 <= self.dropout < 1 and 0 <= self.absent_rate < 1):
-            raise ConfigError("dropout and absent_rate must be in [0, 1)")
-        if not 0 <= self.final_rate <= 1 or self.weight_decay < 0:
-            raise ConfigError("final_rate must be in [0, 1] and weight_decay at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

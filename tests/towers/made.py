@@ -4,11 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from towers.config import TrainerConfig
 from towers.dssm import SideCodes
 from towers.features import Features, Floats
 from towers.pooled import LocalPartner
 from towers.projection import ProjectionConfig
-from towers.training import ItemTrainer, Labels, TrainerConfig
+from towers.training import ItemTrainer, Labels
 
 USERS, SONGS, TASTES = 300, 80, 4
 

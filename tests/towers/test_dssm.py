@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from towers.dssm import DSSM, DSSMConfig, Tower, TowerConfig
+from towers.config import DSSMConfig
+from towers.dssm import DSSM, Tower, TowerConfig
 from towers.errors import ConfigError
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.towers.made import TASTES, checkerboard, taste_features
 from towers.autoencoder import AutoencoderConfig, encode_dense
-from towers.encoders import EncoderConfig, EncoderKind, fit_encoder, standardise, weigh
+from towers.config import EncoderConfig, EncoderKind
+from towers.encoders import fit_encoder, standardise, weigh
 from towers.errors import ConfigError
 from towers.features import Features, Floats
 

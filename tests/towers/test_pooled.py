@@ -6,7 +6,8 @@ import scipy.sparse as sp
 
 from tests.towers.made import USERS, checkerboard, make_trainer, partner_on, taste_features
 from towers.central import CentralConfig, RawPartner, central_sides
-from towers.encoders import EncoderConfig, fit_encoder
+from towers.config import EncoderConfig
+from towers.encoders import fit_encoder
 from towers.errors import ConfigError
 from towers.features import Features, Floats
 from towers.pooled import UserSide, pooled_queries, train_pooled

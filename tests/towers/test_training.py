@@ -15,11 +15,12 @@ from tests.towers.made import (
     no_side,
     none_like,
 )
-from towers.dssm import DSSMConfig, SideCodes
+from towers.config import DSSMConfig, TrainerConfig
+from towers.dssm import SideCodes
 from towers.errors import ConfigError, FeatureError, StateError
 from towers.features import Floats
 from towers.stopping import hold_out
-from towers.training import Labels, TrainerConfig
+from towers.training import Labels
 
 SLOTS = np.arange(USERS, dtype=np.int64)
 
