@@ -6,6 +6,7 @@ and for training the same parties as threads of one process, as `fedrecall simul
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,7 +20,7 @@ from parties.ciphers import GROUP_ROWS
 from parties.config import RunConfig
 from parties.settings import override
 from simulations.bench.link_batches import Load, measure_round_trips
-from simulations.bench.link_processes import Processes
+from simulations.bench.link_processes import Processes, one_process
 from simulations.bench.link_runs import NodesRun, Site, prepare, run_on_nodes
 from simulations.bench.link_training import MEMORY, measure_training
 from simulations.bench.link_wire import measure_wire
@@ -121,12 +122,18 @@ QUICK: Final = Extent(
 )
 
 
-def run_link_bench(*, extent: Extent = FULL, progress: Progress | None = None) -> Report:
+def run_link_bench(
+    *,
+    extent: Extent = FULL,
+    progress: Progress | None = None,
+    start: Callable[[], Executor] = one_process,
+) -> Report:
     """Measure what the hub costs.
 
     Args:
         extent: how much is measured.
         progress: told in a few words what runs next.
+        start: makes the process of one party.
 
     Returns:
         What `json.dumps` takes. `figures` sums it up, each beside what it should be.
@@ -141,7 +148,7 @@ def run_link_bench(*, extent: Extent = FULL, progress: Progress | None = None) -
     with TemporaryDirectory(prefix="fedrecall-bench-") as temporary, ExitStack() as stack:
         sites = _sites(Path(temporary), extent)
         names = {name for site in sites.values() for name in site.members} | {MEMORY}
-        processes = stack.enter_context(Processes(sorted(names)))
+        processes = stack.enter_context(Processes(names, start))
         bench = _Bench(sites[WORLD], processes, extent, tell)
         report: Report = {"bench": "link", "round_trip": bench.round_trip()}
         report["wire"] = bench.wire()

@@ -1,8 +1,8 @@
 """A process for each party of a bench, which does one thing after another."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
@@ -16,15 +16,24 @@ Made = TypeVar("Made")
 ENDS_WITHIN_S: Final = 90.0  # a party, once another one has ended
 
 
-class Processes:
-    """Processes by the name of the party that lives in each; they start when first needed."""
+def one_process() -> Executor:
+    """A process that starts when it is first needed."""
+    for name, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # Spawned, never forked: TenSEAL and gRPC hang in a forked child.
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
-    def __init__(self, names: Sequence[str]) -> None:
-        for name, value in WORKER_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        # Spawned, never forked: TenSEAL and gRPC hang in a forked child.
-        spawn = get_context("spawn")
-        self._pools = {name: ProcessPoolExecutor(1, mp_context=spawn) for name in names}
+
+class Processes:
+    """Processes by the name of the party that lives in each.
+
+    Args:
+        names: of the parties.
+        start: makes the process of one; threads do where nothing is measured.
+    """
+
+    def __init__(self, names: Iterable[str], start: Callable[[], Executor] = one_process) -> None:
+        self._pools = {name: start() for name in names}
 
     def __enter__(self) -> "Processes":
         return self

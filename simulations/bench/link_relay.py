@@ -66,8 +66,13 @@ class CountingRelay:
                 party, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            hub = socket.create_connection((LOOPBACK, self._hub))
-            self._open += [party, hub]
+            self._open.append(party)
+            try:
+                hub = socket.create_connection((LOOPBACK, self._hub))
+            except OSError:
+                party.close()  # it will see that nobody is there
+                continue
+            self._open.append(hub)
             for source, sink in ((party, hub), (hub, party)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._start(self._copy, source, sink)

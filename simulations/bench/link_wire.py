@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from federation.crypto.sealing import TAG_BYTES
-from federation.exchange.traffic import Stage
-from federation.protocol.codec import encode_message
 from federation.protocol.frames import Frame, FrameKind
-from federation.protocol.messages import Collected
 from parties.config import COORDINATOR, ITEM, RunConfig
 from parties.ledger_lines import Noted
 from parties.ledger_reading import Chain, walk
@@ -36,7 +33,9 @@ def measure_wire(site: Site, processes: Processes, config: RunConfig) -> tuple[R
         run = run_on_nodes(site, processes, config, detour=relay.lead_to)
         window = Window.of(run.accounts[ITEM].steps, config.training.epochs)
         wire = relay.bytes_between(window.began, window.ended)
-    once, carried = _payloads(site, run, window, epochs=config.training.epochs)
+    released = list(_payloads(site, run, range(window.first, window.last)))
+    once = sum(size for size, _ in released)
+    carried = sum(size * times for size, times in released)
     report = {
         "steps": window.steps,
         "wire_bytes_per_step": round(wire / window.steps),
@@ -47,29 +46,15 @@ def measure_wire(site: Site, processes: Processes, config: RunConfig) -> tuple[R
     return report, run
 
 
-def _payloads(site: Site, run: NodesRun, window: Window, *, epochs: int) -> tuple[int, int]:
-    """Payload bytes of the window's steps, each once, and each as often as it is carried."""
-    released = [*_coordinators(site, run, window, epochs=epochs)]
-    for name in site.members:
+def _payloads(site: Site, run: NodesRun, steps: range) -> Iterator[tuple[int, int]]:
+    """Bytes and connections of every payload of some steps, from the ledgers of all parties."""
+    for name in (COORDINATOR, *site.members):
         ledger = site.state(name) / "jobs" / run.job.name / "ledger.jsonl"
         for line in walk(ledger, Chain()):
             event = line.event
-            if isinstance(event, Noted) and event.step in range(window.first, window.last):
-                times = 1 if event.to == COORDINATOR else BY_THE_HUB
-                released.append((event.bytes - _wrapping(name, event.to), times))
-    return sum(size for size, _ in released), sum(size * times for size, times in released)
-
-
-def _coordinators(
-    site: Site, run: NodesRun, window: Window, *, epochs: int
-) -> Iterator[tuple[int, int]]:
-    """What the coordinator sent in the window, which keeps no ledger: all its sums are as long."""
-    sums = window.last + window.last // epochs  # one a training step, and a pass to serve
-    frame = run.progress.sent[COORDINATOR][Stage.FORWARD.value] / sums
-    for step in range(window.first, window.last):
-        yield round(frame) - _wrapping(COORDINATOR, ITEM), 1
-        for _ in site.partners:
-            yield len(encode_message(Collected(step))), 1
+            if isinstance(event, Noted) and event.step in steps:
+                direct = COORDINATOR in (name, event.to)
+                yield event.bytes - _wrapping(name, event.to), 1 if direct else BY_THE_HUB
 
 
 def _wrapping(sender: str, recipient: str) -> int:
