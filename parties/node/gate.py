@@ -14,12 +14,12 @@ Rules:
 4. Who is refused is told why, as the SuperNode prints it, and the log says so with the address.
 """
 
+import argparse
 import asyncio
 import datetime as dt
 import logging
 import socket
 import ssl
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,14 +32,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from federation.exchange.log_lines import fields, log_as_json
-from parties.errors import PartyFileError
 from parties.keys.folder import TLS_CERTIFICATE, TLS_KEY
 from parties.keys.roster import Roster, read_roster
 from parties.node.gate_guard import REFUSED, Guards, RefusedError
 from parties.node.gate_lines import GateLimits, limited_protocol
 from parties.node.loopback import listening
 from parties.node.orders import printable
-from parties.node.party_file import own_party_file
 
 HEALTH_PATH: Final = "/v1/health"  # what `fedrecall node check` asks for the time
 FLEET: Final = "/v1/fleet/"
@@ -241,21 +239,26 @@ def _configured(gate: Gate, place: GatePlace) -> uvicorn.Config:
     return config
 
 
-def main() -> None:
-    """Serve as the gate of the node that this process runs under; arguments say what is behind."""
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="fedrecall gate", description=__doc__)
+    parser.add_argument("--upstream", required=True, help="host:port of Flower's server")
+    parser.add_argument("--authority", type=Path, required=True, help="PEM file, for its side")
+    parser.add_argument("--keys", type=Path, required=True, help="the coordinator's key folder")
+    parser.add_argument("--roster", type=Path, required=True)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args(arguments)
     log_as_json()
-    party = own_party_file()
-    if party.listen is None:
-        raise PartyFileError("is no coordinator's, and has no gate", file=party.file)
     place = GatePlace(
-        upstream=sys.argv[1],
-        authority=Path(sys.argv[2]),
-        certificate=party.keys / TLS_CERTIFICATE,
-        key=party.keys / TLS_KEY,
+        upstream=given.upstream,
+        authority=given.authority,
+        certificate=given.keys / TLS_CERTIFICATE,
+        key=given.keys / TLS_KEY,
     )
-    public = listening(party.listen.host, party.listen.flower_port)
+    public = listening(given.host, given.port)
     logger.info("open at %s:%d", *public.getsockname()[:2], extra=fields("gate_open"))
-    asyncio.run(serve(public, place, read_roster(party.roster)))
+    asyncio.run(serve(public, place, read_roster(given.roster)))
 
 
 if __name__ == "__main__":

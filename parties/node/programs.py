@@ -11,7 +11,7 @@ from typing import Final
 
 from federation.exchange.leash import leashed
 from parties.node.loopback import HOST, LoopbackFiles
-from parties.node.party_file import PARTY_VARIABLE
+from parties.node.party_file import PARTY_VARIABLE, Endpoint, PartyFile
 
 RUN_FILE: Final = "run.json"
 # A privacy product phones nobody.
@@ -150,9 +150,14 @@ def coordinator_executor(place: NodePlace, party: str, apps: Collection[str] | N
     )
 
 
-def gate(place: NodePlace) -> Program:
+def gate(place: NodePlace, party: PartyFile, listen: Endpoint) -> Program:
     """The public port in front of Flower's fleet API."""
-    command = (*_module("parties.node.gate"), place.address, str(place.files.certificate))
+    command = (
+        *(*_module("parties.node.gate"), "--upstream", place.address),
+        *("--authority", str(place.files.certificate)),
+        *("--keys", str(party.keys), "--roster", str(party.roster)),
+        *("--host", listen.host, "--port", str(listen.flower_port)),
+    )
     return Program(name="gate", command=command, environment=place.environment)
 
 

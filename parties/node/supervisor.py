@@ -156,11 +156,11 @@ def programs_of(party: PartyFile, keys: PartyKeys) -> list[Program]:
         party_file=party.file, home=home, files=make_loopback_files(home), port=free_port()
     )
     apps = party.policy.apps
-    if party.coordinator is None:
+    if party.listen is not None:
         place.run_file.unlink(missing_ok=True)  # no run of an earlier `up` is worked on
         executor = coordinator_executor(place, party.name, apps)
-        return [superlink(place), gate(place), executor, steward(place)]
-    if keys.node_key is None:
+        return [superlink(place), gate(place, party, party.listen), executor, steward(place)]
+    if keys.node_key is None or party.coordinator is None:
         raise NodeError(f"{party.keys} has no node key; make the keys with `fedrecall keys new`")
     access = FleetAccess(
         address=_fleet_address(party.coordinator),

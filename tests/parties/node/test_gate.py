@@ -1,8 +1,12 @@
 """The gate in front of a real SuperLink: what it lets through, and that it lets nothing else."""
 
 import datetime as dt
+import json
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -318,3 +322,33 @@ def test_one_identity_at_two_addresses_is_noticed(
     assert line["peer"] == "social"
     assert "127.0.0.1" in str(line["text"])
     assert line["address"] == "127.0.0.2"
+
+
+def test_the_gates_own_process_serves_until_it_is_asked_to_end(
+    made_keys: Path, behind: tuple[NodePlace, Control]
+) -> None:
+    here, _ = behind
+    port = free_port()
+    keys = made_keys / "coordinator"
+    command = [sys.executable, "-m", "parties.node.gate", "--upstream", here.address]
+    command += ["--authority", str(here.files.certificate), "--keys", str(keys)]
+    command += ["--roster", str(made_keys / "roster.toml"), "--host", "127.0.0.1"]
+    trust = ssl.create_default_context(cafile=keys / "authority.crt")
+
+    def serves() -> bool:
+        try:
+            return httpx.get(f"https://127.0.0.1:{port}/v1/health", verify=trust).is_success
+        except httpx.TransportError:
+            return False
+
+    with subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE) as process:
+        try:
+            until(serves)
+            process.terminate()
+            assert process.wait(20) in (0, -signal.SIGTERM)
+        finally:
+            process.kill()
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+    assert first["event"] == "gate_open"
+    assert first["text"] == f"open at 127.0.0.1:{port}"
