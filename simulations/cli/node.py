@@ -1,22 +1,31 @@
 """`fedrecall node`: one party's part in a federation of several machines."""
 
-import typer
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
-from simulations.cli.node_ledger import ledger
-from simulations.cli.node_report import report
-from simulations.cli.node_running import add_running
-from simulations.cli.node_setup import add_setup
+from simulations.cli.lazy import Lazy, LazyCommands
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help=(
+COMMANDS: Final[Mapping[str, Lazy]] = MappingProxyType(
+    {
+        "init": Lazy("simulations.cli.node_setup:init", "Write a commented party.toml."),
+        "check": Lazy(
+            "simulations.cli.node_setup:check", "Check what it needs; say what to mend."
+        ),
+        "up": Lazy("simulations.cli.node_running:up", "Run the node and keep it running."),
+        "run": Lazy("simulations.cli.node_running:run", "Start a run, at the coordinator."),
+        "status": Lazy("simulations.cli.node_running:status", "Show how node and run are."),
+        "stop": Lazy("simulations.cli.node_running:stop", "End the run, at the coordinator."),
+        "report": Lazy("simulations.cli.node_report:report", "Judge a run, at the item party."),
+        "ledger": Lazy("simulations.cli.node_ledger:ledger", "Show what left this party."),
+    }
+)
+
+group: Final = LazyCommands(
+    COMMANDS,
+    name="node",
+    help_text=(
         "Run one party's node: the coordinator's, the item party's or a partner's.\n\n"
         "Begin with:  fedrecall node init DIR --role partner --name social --coordinator HOST"
     ),
 )
-add_setup(app)
-add_running(app)
-app.command()(report)
-app.command()(ledger)

@@ -30,12 +30,6 @@ Party = Annotated[Path, typer.Argument(help="The node's folder, or its party.tom
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def add_running(app: typer.Typer) -> None:
-    """Give `fedrecall node` the commands of this module."""
-    for command in (up, run, status, stop):
-        app.command()(command)
-
-
 def up(party: Party = Path()) -> None:
     """Run this party's node in the foreground, until SIGTERM or Ctrl-C.
 

@@ -25,12 +25,6 @@ from simulations.cli.complaints import FAILURE, say
 TITLE_WIDTH = 13
 
 
-def add_setup(app: typer.Typer) -> None:
-    """Give `fedrecall node` the commands of this module."""
-    app.command()(init)
-    app.command()(check)
-
-
 def init(
     folder: Annotated[Path, typer.Argument(help="The node's folder.")],
     role: Annotated[Role, typer.Option(help="What this party is in the federation.")],

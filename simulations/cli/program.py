@@ -8,12 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from types import MappingProxyType
 from typing import Final, NoReturn
 
 import click
-import typer
 
 from federation.errors import SettingError
 from simulations.cli.complaints import (
@@ -23,6 +21,7 @@ from simulations.cli.complaints import (
     complain,
     say,
 )
+from simulations.cli.lazy import Lazy, LazyCommands
 from simulations.errors import EXPECTED
 from towers.errors import ConfigError
 
@@ -30,50 +29,29 @@ from towers.errors import ConfigError
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+COMMANDS: Final[Mapping[str, Lazy]] = MappingProxyType(
     {
-        "simulate": ("simulations.cli.simulate", "Run a whole federation and write its report."),
-        "report": ("simulations.cli.report", "Show a run's cold-start lift report."),
-        "data": ("simulations.cli.data", "List, describe, fetch and make data sets."),
-        "node": ("simulations.cli.node", "Run one party's node of a real federation."),
-        "keys": ("simulations.cli.keys", "Make, show, sign and check the keys of a party."),
-        "bench": ("simulations.cli.bench", "Measure speed and size against named peers."),
+        "simulate": Lazy(
+            "simulations.cli.simulate:app", "Run a whole federation and write its report."
+        ),
+        "report": Lazy("simulations.cli.report:app", "Show a run's cold-start lift report."),
+        "data": Lazy("simulations.cli.data:app", "List, describe, fetch and make data sets."),
+        "node": Lazy("simulations.cli.node:group", "Run one party's node of a real federation."),
+        "keys": Lazy(
+            "simulations.cli.keys:app", "Make, show, sign and check the keys of a party."
+        ),
+        "bench": Lazy("simulations.cli.bench:app", "Measure speed and size against named peers."),
     }
 )
 
 
-class LazyCommands(click.Group):
-    """Commands that are imported when they are called, not when they are listed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands, in the order people need them."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None if there is no such one."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(COMMANDS[cmd_name][0])
-        command: click.Command = typer.main.get_command(module.app)
-        command.name = cmd_name
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
 PROGRAM: Final = LazyCommands(
+    COMMANDS,
     name="fedrecall",
-    help=(
+    help_text=(
         "Privacy-preserving vertical federated recall for music.\n\n"
         "Begin with:  fedrecall simulate --data world --out runs/first"
     ),
-    no_args_is_help=True,
 )
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from federation.errors import SettingError
 from parties.errors import KeysExistError, PartyFileError
@@ -16,18 +14,15 @@ from parties.keys import make_federation_keys, read_card
 from parties.keys.folder import request_of
 from parties.node.party_file import Endpoint, read_party_file
 from parties.role import Role
-from simulations.cli.node_setup import add_setup
+from simulations.cli.node import group
 from tests.parties.node.servers import TlsServer, free_port, serving, telling_the_time
 
 # Flower 1.41 asks pathspec for a pattern under its old name when it builds a bundle.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
 
-APP = typer.Typer()
-add_setup(APP)
-
 
 def node(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(APP, [*map(str, arguments)], terminal_width=200)
+    return CliRunner().invoke(group, [*map(str, arguments)], terminal_width=200)
 
 
 def succeed(*arguments: str | Path) -> str:
