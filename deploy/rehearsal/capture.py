@@ -9,9 +9,9 @@ A control proves the search: the same sessions without any protection, where it 
 import argparse
 import json
 import sys
-import tempfile
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,12 +27,13 @@ from deploy.rehearsal.evidence import (
 )
 from deploy.rehearsal.finder import Finder, Kind
 from deploy.rehearsal.hosts import BRIDGE
+from deploy.rehearsal.marking import Marks
 from deploy.rehearsal.needles import (
     Gathered,
 )
 from deploy.rehearsal.parties import Plan
 from deploy.rehearsal.party_secrets import secrets_of
-from deploy.rehearsal.rehearsal import Rehearsal, rehearsal, tell
+from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell
 from deploy.rehearsal.snapshots import Snapshots
 from deploy.rehearsal.sniffer import capturing
 from deploy.rehearsal.tables import hand_out
@@ -43,7 +44,6 @@ from parties.keys.roster import read_roster
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
 from simulations.errors import EXPECTED
 
-MARK: Final = "listener:"  # makes identifiers long enough to be told from chance
 LOOPBACK_CANARY: Final = b"embedding_dim"  # a run's settings cross Flower in clear
 
 
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="capture", description=__doc__)
     made.add_argument("--data", default="lastfm-2k", help="name or folder of the data set")
     made.add_argument("--epochs", type=int, default=2, help="epochs of both runs")
+    made.add_argument("--keep", type=Path, help="keep all that was seen here; must not exist")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 
@@ -76,9 +77,9 @@ def gather(given: argparse.Namespace) -> Evidence:
     require_root()
     require_tools("ip", "dumpcap")
     run: dict[str, Value] = {"seed": 0, "training.epochs": given.epochs}
-    with tempfile.TemporaryDirectory(prefix="fedrehearsal-") as name:
-        folder = Path(name)
-        handouts = hand_out(given.data, folder / "tables", mark=MARK)
+    with ExitStack() as stack:
+        folder = own_folder(given.keep, stack)
+        handouts = hand_out(given.data, folder / "tables", marks=Marks())
         experiment: Mapping[str, Value] = {"repeatable": True, "cold_share": 0.2}
         plan = Plan(
             folder=folder / "hosts",
@@ -122,8 +123,6 @@ def run_protected(federation: Rehearsal, folder: Path) -> tuple[list[Sight], Map
         search_files(Place.MEMORY, [snapshots.path], finder, key),
         search_files(Place.FILES, files, finder, key),
     ]
-    for path in (wire, loopback, snapshots.path):
-        path.unlink()  # they are large, and the control makes others
     return sights, {kind: _different(gathered, kind) for kind in Kind}
 
 

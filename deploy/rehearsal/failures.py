@@ -8,12 +8,10 @@ and no party may have released anything twice in one session.
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -23,7 +21,7 @@ from deploy.rehearsal.commands import require_root, require_tools
 from deploy.rehearsal.errors import RehearsalError
 from deploy.rehearsal.outcomes import Outcome, outcome_of
 from deploy.rehearsal.parties import Plan
-from deploy.rehearsal.rehearsal import Rehearsal, rehearsal, tell, wait_for
+from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell, wait_for
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from parties.events import Stage
@@ -83,9 +81,8 @@ def parser() -> argparse.ArgumentParser:
 @contextmanager
 def small_federation(keep: Path | None = None) -> Iterator[Rehearsal]:
     """A federation on a generated world, whose runs take less than a minute."""
-    folder = keep.absolute() if keep else Path(tempfile.mkdtemp(prefix="fedrehearsal-"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=keep is None)
-    try:
+    with ExitStack() as stack:
+        folder = own_folder(keep, stack)
         write_world(generate(replace(PRESETS["small"], users=USERS)), folder / "world")
         plan = Plan(
             folder=folder / "hosts",
@@ -94,11 +91,7 @@ def small_federation(keep: Path | None = None) -> Iterator[Rehearsal]:
             experiment={"repeatable": True, "cold_share": 0.2},
         )
         tell(f"{', '.join(plan.names)}: a host each; keys are made and certified")
-        with rehearsal(plan) as federation:
-            yield federation
-    finally:
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield stack.enter_context(rehearsal(plan))
 
 
 def undisturbed(federation: Rehearsal) -> Outcome:

@@ -6,7 +6,6 @@ same way by hand.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from deploy.rehearsal.cable import Cable
 from deploy.rehearsal.commands import require_root, require_tools
 from deploy.rehearsal.errors import CommandFailedError
 from deploy.rehearsal.parties import FEDRECALL, Plan
-from deploy.rehearsal.rehearsal import Rehearsal, rehearsal, tell
+from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
@@ -65,7 +64,7 @@ def rehearse(given: argparse.Namespace) -> dict[str, Any]:
     require_root()
     require_tools("ip", "tc")
     with ExitStack() as stack:
-        folder = _folder(given.keep, stack)
+        folder = own_folder(given.keep, stack)
         handouts = hand_out(given.data, folder / "tables")
         run: dict[str, Value] = {"profile": given.profile, "seed": given.seed}
         if given.epochs is not None:
@@ -151,15 +150,6 @@ def show(figures: dict[str, Any], *, as_json: bool) -> None:
         say(f"{name:<28} {seconds:8.1f} s" if seconds is not None else f"{name}: not measured")
     for name, stages in figures["sent"].items():
         say(f"{name:<12} sent {sum(stages.values()) / 2**20:10.1f} MiB")
-
-
-def _folder(keep: Path | None, stack: ExitStack) -> Path:
-    if keep is not None:
-        keep.mkdir(mode=0o700, parents=True)
-        return keep.absolute()
-    folder = Path(tempfile.mkdtemp(prefix="fedrehearsal-"))
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 if __name__ == "__main__":

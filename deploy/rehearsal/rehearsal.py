@@ -1,10 +1,12 @@
 """One federation on hosts of its own, from key ceremony to teardown."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -203,6 +205,16 @@ def _is_well(party: Party) -> bool:
     if not is_up(file.state) or written is None or not written["healthy"]:
         return False
     return file.listen is None or party.host.listens(file.listen.flower_port)
+
+
+def own_folder(keep: Path | None, stack: ExitStack) -> Path:
+    """A new folder for everything: `keep`, which stays, or one that goes with the stack."""
+    if keep is not None:
+        keep.mkdir(mode=0o700, parents=True)
+        return keep.absolute()
+    folder = Path(tempfile.mkdtemp(prefix="fedrehearsal-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager

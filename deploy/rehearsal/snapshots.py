@@ -10,7 +10,7 @@ from typing import Final
 from deploy.rehearsal.memory import save_memory
 from deploy.rehearsal.parties import Party
 
-EVERY_S: Final = 20.0
+EVERY_S: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Snapshots:
     party: Party
     path: Path
     every_s: float = EVERY_S
-    most: int = 6
+    most: int = 2  # before the last one
     taken: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 

@@ -1,14 +1,12 @@
 """Giving every party its own tables and nothing else, each in a folder of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
-
+from deploy.rehearsal.marking import Marks, marked
 from deploy.rehearsal.toml_lines import Value
-from parties.tables import FeatureFrame, FederationTables, ItemTables, PartnerTable
 from parties.tables.description import ItemPartyDescription, PartnerDescription, read_description
 from simulations.data import load, write_folder
 
@@ -29,19 +27,19 @@ class Handout:
     data: Mapping[str, Value]
 
 
-def hand_out(data: str, folder: Path, *, mark: str = "") -> dict[str, Handout]:
+def hand_out(data: str, folder: Path, *, marks: Marks | None = None) -> dict[str, Handout]:
     """Cut a data set into what each party holds.
 
     Args:
         data: name or folder of the data set.
         folder: where the tables are written; must not exist.
-        mark: text put before every identifier of a user, which makes it long enough to be told
-            from chance in a capture and changes nothing else.
+        marks: put before the data's texts, so that they can be told from chance in a capture.
 
     Returns:
         Party → what it holds; partners in the data set's order.
     """
-    write_folder(_marked(load(data).tables, mark), folder)
+    tables = load(data).tables
+    write_folder(tables if marks is None else marked(tables, marks), folder)
     described = read_description(folder)
     item = described.item_party
     parties = {"item": Handout(files=_item_files(item), data=_item_data(item))}
@@ -75,29 +73,3 @@ def _partner_data(partner: PartnerDescription) -> dict[str, Value]:
 
 def _kinds(kinds: Kinds) -> dict[str, str]:
     return {column: str(kind.value) for column, kind in kinds.items()}
-
-
-def _marked(tables: FederationTables, mark: str) -> FederationTables:
-    if not mark:
-        return tables
-    return replace(
-        tables,
-        item=_marked_item(tables.item, mark),
-        partners=tuple(_marked_partner(partner, mark) for partner in tables.partners),
-    )
-
-
-def _marked_item(item: ItemTables, mark: str) -> ItemTables:
-    events: pd.DataFrame = item.events.assign(user_id=mark + item.events["user_id"].astype(str))
-    return replace(item, events=events, users=_marked_rows(item.users, mark))
-
-
-def _marked_partner(partner: PartnerTable, mark: str) -> PartnerTable:
-    features = _marked_rows(partner.features, mark)
-    return partner if features is None else replace(partner, features=features)
-
-
-def _marked_rows(features: FeatureFrame | None, mark: str) -> FeatureFrame | None:
-    if features is None:
-        return None
-    return replace(features, ids=tuple(mark + each for each in features.ids))

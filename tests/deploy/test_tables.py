@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from deploy.rehearsal.marking import Marks
 from deploy.rehearsal.tables import hand_out
 
 TOML = """
@@ -62,12 +62,23 @@ def test_what_was_declared_of_columns_is_handed_on(data: str, tmp_path: Path) ->
     assert parties["forum"].data == {"users": parties["forum"].files[0].name}
 
 
-def test_a_mark_stands_before_every_identifier_of_a_user(data: str, tmp_path: Path) -> None:
-    parties = hand_out(data, tmp_path / "out", mark="listener:")
-    for name in ("item", "social", "forum"):
-        for path in parties[name].files:
-            table = pd.read_csv(path)
-            if "user_id" in table:
-                assert set(table["user_id"]) == {"listener:u1", "listener:u2"}, path
-    items = pd.read_csv(parties["item"].files[1])
-    assert set(items["item_id"]) == {"s1", "s2"}
+def test_marks_stand_before_every_text_and_change_nothing_else(data: str, tmp_path: Path) -> None:
+    plain = hand_out(data, tmp_path / "plain")
+    marked = hand_out(data, tmp_path / "marked", marks=Marks())
+    for name, handout in marked.items():
+        for path, before in zip(handout.files, plain[name].files, strict=True):
+            text = path.read_text()
+            for mark in ("listener:", "songtext:", "attribute:"):
+                text = text.replace(mark, "")
+            assert text == before.read_text(), name
+
+
+def test_every_kind_of_text_has_its_mark(data: str, tmp_path: Path) -> None:
+    parties = hand_out(data, tmp_path / "out", marks=Marks())
+    texts = {path.name: path.read_text() for each in parties.values() for path in each.files}
+    assert "listener:u1" in texts["events.csv"]
+    assert "songtext:A long song" in texts["items.csv"]
+    assert "attribute:country" in texts["users.csv"]
+    assert "attribute:tv|attribute:phone" in texts["partner-social.csv"]
+    assert "attribute:tag=1" in texts["partner-forum.csv"]
+    assert parties["social"].data["sensitive"] == ["attribute:age"]
