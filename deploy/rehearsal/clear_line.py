@@ -43,6 +43,7 @@ class ClearHub:
             name: queue.SimpleQueue() for name in names
         }
         self.archive: list[bytes] = []
+        self.port: int = self._server.getsockname()[1]
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -51,6 +52,7 @@ class ClearHub:
         try:
             yield
         finally:
+            self._server.shutdown(socket.SHUT_RDWR)  # wakes who accepts
             self._server.close()
 
     def _accept(self) -> None:
@@ -60,9 +62,9 @@ class ClearHub:
                 threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
-        name, _ = _read(line)
-        threading.Thread(target=self._deliver, args=(line, name), daemon=True).start()
-        with suppress(OSError):
+        with line, suppress(OSError):
+            name, _ = _read(line)
+            threading.Thread(target=self._deliver, args=(line, name), daemon=True).start()
             while True:
                 recipient, body = _read(line)
                 if recipient == ARCHIVE:
