@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Final, cast
 
 # A privacy product phones nobody; Flower reads these once, when it is imported.
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -101,11 +101,8 @@ class AppProcess:
             token=self._claim.token,
             allowed=tuple(sorted(self._config.allowed.apps)),
         )
-        stdin = self._process.stdin
-        if stdin is None:  # for the type: it was asked for
-            return
         try:
-            with stdin:
+            with cast(IO[bytes], self._process.stdin) as stdin:  # it was asked for
                 stdin.write(f"{order.to_json()}\n".encode())
         except BrokenPipeError:
             logger.error("the process for an app ended before it had its order")
@@ -206,7 +203,7 @@ class Executor:
     def _begin(self, claim: Claim) -> None:
         if self._app is not None:
             # Its task was answered, or given up: a SuperNode has one at a time.
-            self._end_former()
+            self._end_former(self._app)
         if self._config.allowed.post is Post.COORDINATOR and self._refused(claim):
             return
         about = fields("app_begins", kind=claim.kind, app=claim.app, run=claim.run)
@@ -231,12 +228,11 @@ class Executor:
             task.close()
         return True
 
-    def _end_former(self) -> None:
+    def _end_former(self, app: AppProcess) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while self._app is not None and self._app.running and time.monotonic() < deadline:
+        while app.running and time.monotonic() < deadline:
             time.sleep(self._config.poll_s)
-        if self._app is not None:
-            self._app.stop()
+        app.stop()
         self._settle()
 
     def _settle(self) -> None:

@@ -39,7 +39,7 @@ from flwr.supercore.object_ref import load_app
 from flwr.supercore.utils import get_flwr_home
 from flwr.superlink.runtime import run_serverapp
 
-from federation.errors import MalformedError, UnknownPeerError
+from federation.errors import MalformedError
 from federation.exchange.flower_runtime import (
     ClaimedTask,
     Post,
@@ -172,9 +172,7 @@ def _run(given: TaskInput) -> Message:
     with tempfile.TemporaryDirectory(prefix="fedrecall-app-") as folder:
         place = install_from_fab(given.app, Path(folder), skip_prompt=True)
         reference = get_project_config(place)["tool"]["flwr"]["app"]["components"]["clientapp"]
-        app = load_app(reference, UnknownPeerError, place)
-        if not isinstance(app, ClientApp):
-            raise MalformedError(f"{reference} is no client app")
+        app: ClientApp = load_app(reference, MalformedError, place)
         return app(message=given.message, context=given.context)
 
 

@@ -207,5 +207,6 @@ def flower_network(folder: Path, *, allowed: list[str], led: list[str]) -> Itera
             yield FlowerNetwork(folder=folder, control=control, processes=processes)
         finally:
             for process in processes.values():
-                process.kill()
-                process.wait()
+                process.terminate()
+            for process in processes.values():
+                process.wait(PATIENCE_S)
