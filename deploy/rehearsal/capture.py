@@ -1,9 +1,10 @@
 """`make capture`: what the wire and the coordinator see of a `strict` run, searched for secrets.
 
-All that crosses the switch is captured, and all that crosses the coordinator's loopback, where
-Flower's messages are in clear; so are the memory of its processes and the files they leave.
-Everything is searched for identifiers, names, features, embeddings and the item party's vectors.
-A control proves the search: the same sessions without any protection, where it must find them.
+All that crosses the switch is captured, and all that crosses the coordinator's loopback. What the
+coordinator sees behind TLS is in the memory of its processes, Flower's and the hub's among them,
+and in the files they leave; both are copied. Everything is searched for identifiers, names,
+features, embeddings and the item party's vectors. A control proves the search: the same sessions
+without any protection, where it must find them.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from parties.keys.roster import read_roster
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
 from simulations.errors import EXPECTED
 
-LOOPBACK_CANARY: Final = b"embedding_dim"  # a run's settings cross Flower in clear
+HELLO: Final = b"\x16\x03\x01"  # how every TLS connection begins
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,7 +120,7 @@ def run_protected(federation: Rehearsal, folder: Path) -> tuple[list[Sight], Map
     files = [path for path in coordinator.folder.rglob("*") if path.is_file()]
     sights = [
         search_wire(Place.WIRE, wire, finder, COORDINATOR.encode()),
-        search_wire(Place.LOOPBACK, loopback, finder, LOOPBACK_CANARY),
+        search_wire(Place.LOOPBACK, loopback, finder, HELLO),
         search_files(Place.MEMORY, [snapshots.path], finder, key),
         search_files(Place.FILES, files, finder, key),
     ]

@@ -1,10 +1,10 @@
 """Finding any of very many secrets in very many bytes, in one pass.
 
-The first eight bytes of every secret go through a hash into a table of bits; only where the bytes
-of a place hit that table is a place compared at all.
+The first eight or sixteen bytes of every secret go through a hash into a table of bits; only
+where the bytes of a place hit that table is a place compared at all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 KEY_BYTES: Final = 8
 TABLE_BITS: Final = 22
+SHIFT: Final = np.uint64(64 - TABLE_BITS)
 MIXER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 CHUNK: Final = 1 << 24
 
@@ -55,26 +56,20 @@ class Finder:
         Raises:
             ValueError: a needle is too short to be told from chance.
         """
-        # Thousands of secrets may begin alike: those of one length are told apart by one look-up.
-        self._by_key: dict[int, dict[int, dict[bytes, Needle]]] = {}
-        self._longest = KEY_BYTES
-        for needle in needles:
+        held = list(needles)
+        for needle in held:
             if len(needle.value) < KEY_BYTES:
                 raise ValueError(f"a needle of {len(needle.value)} bytes may turn up by chance")
-            key = int.from_bytes(needle.value[:KEY_BYTES], "little")
-            by_length = self._by_key.setdefault(key, {})
-            by_length.setdefault(len(needle.value), {})[needle.value] = needle
-            self._longest = max(self._longest, len(needle.value))
-        self._keys = np.array(sorted(self._by_key), np.uint64)
-        self._table: Bits = np.zeros(1 << TABLE_BITS, np.bool_)
-        self._table[_hashed(self._keys)] = True
+        self._longest = max((len(needle.value) for needle in held), default=KEY_BYTES)
+        # Eight bytes may be one small number, of which memory is full; sixteen tell more.
+        long = [needle for needle in held if len(needle.value) >= 2 * KEY_BYTES]
+        short = [needle for needle in held if len(needle.value) < 2 * KEY_BYTES]
+        self._keys = [_Keys(group, words) for group, words in ((short, 1), (long, 2)) if group]
 
     def find(self, data: bytes | bytearray | memoryview) -> Iterator[tuple[Needle, int]]:
         """Every needle that `data` holds, with its place; in no particular order."""
-        if not len(self._keys):
-            return
         view = memoryview(data)
-        for begin in range(0, len(view), CHUNK):
+        for begin in range(0, len(view) if self._keys else 0, CHUNK):
             yield from self._find_in(view[begin : begin + CHUNK + self._longest - 1], begin)
 
     def _find_in(self, view: memoryview, begin: int) -> Iterator[tuple[Needle, int]]:
@@ -83,29 +78,49 @@ class Finder:
             if count <= 0:
                 return
             words = np.frombuffer(view, "<u8", count=count, offset=offset)
-            for place in self._candidates(words):
-                at = int(place) * KEY_BYTES + offset
-                if at < CHUNK:  # later places are the next chunk's
-                    yield from self._matches(view, at, begin)
+            for keys in self._keys:
+                for place in keys.candidates(words):
+                    at = int(place) * KEY_BYTES + offset
+                    if at < CHUNK:  # later places are the next chunk's
+                        yield from ((needle, begin + at) for needle in keys.matches(view, at))
 
-    def _candidates(self, words: Words) -> npt.NDArray[np.int64]:
-        places = np.flatnonzero(self._table[_hashed(words)])
-        found = words[places]
-        nearest = np.minimum(np.searchsorted(self._keys, found), len(self._keys) - 1)
-        held = np.equal(self._keys[nearest], found)
-        return np.asarray(places[held], np.int64)
 
-    def _matches(self, view: memoryview, at: int, begin: int) -> Iterator[tuple[Needle, int]]:
-        by_length = self._by_key[int.from_bytes(view[at : at + KEY_BYTES], "little")]
+class _Keys:
+    """The beginnings of some needles, as numbers made of one or two words."""
+
+    def __init__(self, needles: Sequence[Needle], words: int) -> None:
+        self._bytes = words * KEY_BYTES
+        # Thousands of secrets may begin alike: those of one length are told apart by one look-up.
+        self._by_start: dict[bytes, dict[int, dict[bytes, Needle]]] = {}
+        for needle in needles:
+            by_length = self._by_start.setdefault(needle.value[: self._bytes], {})
+            by_length.setdefault(len(needle.value), {})[needle.value] = needle
+        starts = b"".join(self._by_start)
+        self._sums = np.unique(self._sum(np.frombuffer(starts, "<u8"))[::words])
+        self._table: Bits = np.zeros(1 << TABLE_BITS, np.bool_)
+        self._table[self._sums >> SHIFT] = True
+
+    def candidates(self, words: Words) -> npt.NDArray[np.int64]:
+        """Places, in words, where one of the needles may begin."""
+        sums = self._sum(words)
+        places = np.flatnonzero(self._table[sums >> SHIFT])
+        found = sums[places]
+        nearest = np.minimum(np.searchsorted(self._sums, found), len(self._sums) - 1)
+        return np.asarray(places[np.equal(self._sums[nearest], found)], np.int64)
+
+    def matches(self, view: memoryview, at: int) -> Iterator[Needle]:
+        """The needles that really begin at a place."""
+        by_length = self._by_start.get(bytes(view[at : at + self._bytes]), {})
         for length, needles in by_length.items():
             needle = needles.get(bytes(view[at : at + length]))
             if needle is not None:
-                yield needle, begin + at
+                yield needle
 
-
-def _hashed(words: Words) -> Words:
-    # Multiplication of unsigned words wraps, which is what this hash is made of.
-    return (words * MIXER) >> np.uint64(64 - TABLE_BITS)
+    def _sum(self, words: Words) -> Words:
+        # Multiplication of unsigned words wraps, which is what this hash is made of.
+        if self._bytes == KEY_BYTES:
+            return words * MIXER
+        return (words[:-1] ^ (words[1:] * MIXER)) * MIXER
 
 
 def distinct(found: Iterable[tuple[Needle, int]]) -> dict[Kind, int]:

@@ -77,3 +77,20 @@ def test_each_secret_counts_once_and_under_its_kind() -> None:
 
 def test_a_printed_needle_does_not_show_the_secret() -> None:
     assert "listener" not in repr(SECRET)
+
+
+@pytest.mark.parametrize("size", [8, 15, 16, 17, 40])
+def test_secrets_of_every_length_are_found_at_every_place(size: int) -> None:
+    secret = Needle(Kind.MODEL, np.random.default_rng(size).bytes(size))
+    for before in range(20):
+        data = bytes(before) + secret.value
+        assert list(Finder([secret, SECRET]).find(data)) == [(secret, before)], before
+
+
+def test_small_numbers_of_which_memory_is_full_do_not_slow_the_search_down() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.integers(0, 200, (20_000, 8)).astype("<u8")
+    needles = [Needle(Kind.EMBEDDING, row.tobytes()) for row in rows[:10_000]]
+    memory = rng.integers(0, 200, 500_000).astype("<u8").tobytes() + rows[5].tobytes()
+    found = list(Finder(needles).find(memory))
+    assert [at for needle, at in found if needle == needles[5]] == [len(memory) - 64]
