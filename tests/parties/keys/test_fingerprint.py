@@ -71,6 +71,7 @@ def test_a_secret_is_never_taken_for_something_to_read_out(keys: Path, name: str
         .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         b"-----BEGIN CERTIFICATE-----\n",
     ],
+    ids=["empty", "text", "damaged-pem", "damaged-ssh", "ed25519", "rsa", "cut-certificate"],
 )
 def test_what_has_no_fingerprint_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
