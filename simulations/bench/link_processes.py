@@ -1,9 +1,11 @@
 """A process for each party of a bench, which does one thing after another."""
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
@@ -21,7 +23,20 @@ def one_process() -> Executor:
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # Spawned, never forked: TenSEAL and gRPC hang in a forked child.
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_live_with_parent)
+
+
+def _live_with_parent() -> None:
+    """Leave it to the parent to hear of interrupts, and end when it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class Processes:
@@ -33,6 +48,7 @@ class Processes:
     """
 
     def __init__(self, names: Iterable[str], start: Callable[[], Executor] = one_process) -> None:
+        self._before = set(active_children())
         self._pools = {name: start() for name in names}
 
     def __enter__(self) -> "Processes":
@@ -44,10 +60,11 @@ class Processes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:  # what they do would be for nothing
+            for child in set(active_children()) - self._before:
+                child.terminate()
         for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in self._pools.values():
-            pool.shutdown()
+            pool.shutdown(cancel_futures=True)
 
     def begin(
         self, name: str, work: Callable[Given, Made], *args: Given.args, **kwargs: Given.kwargs

@@ -1,9 +1,12 @@
 import json
+import signal
 import socket
 import ssl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,14 @@ from simulations.bench.link_relay import CountingRelay
 from simulations.bench.link_runs import Site, run_on_nodes
 from simulations.errors import NodeFailedError
 from simulations.world.config import WorldConfig
-from tests.simulations.cli.program import fedrecall
+from tests.simulations.cli.program import (
+    end,
+    fedrecall,
+    start,
+    task_workers,
+    wait_until,
+    workers_of,
+)
 
 PARTNERS = ("social", "video")
 SMALL = Load(size=5000, rounds=2, batches=3, warm_up=1)
@@ -342,3 +352,34 @@ def test_the_command_prints_json_and_leaves_nothing_behind(
     assert report["round_trip"]["payload_bytes"] == 1 << 20
     assert report["wire"]["wire_over_payload"] < 1.05
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_an_interrupted_bench_leaves_no_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = start("bench", "link", "--quick")
+    wait_until(lambda: len(task_workers(process)) == 3)
+
+    said = end(process, signal.SIGINT, group=True)
+
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted"
+    wait_until(lambda: not workers_of(process))
+    assert not list(tmp_path.iterdir())
+
+
+def test_processes_end_when_the_work_here_fails() -> None:
+    before = set(active_children())
+
+    def fail() -> None:
+        with Processes(("one",)) as parties:
+            parties.begin("one", time.sleep, 60)
+            assert len(set(active_children()) - before) == 1
+            raise PeerLostError
+
+    with pytest.raises(PeerLostError):
+        fail()
+
+    assert set(active_children()) == before
