@@ -9,9 +9,10 @@ Rules:
    coordinator registers the roster itself.
 2. A call is passed on only if a node key of the roster signed its time, and the time is now. Until
    then nothing of its body is read.
-3. Bodies, their time, and connections by address are limited, so that one peer does not shut out
+3. What a node pushes are answers of its own, never an order to another node.
+4. Bodies, their time, and connections by address are limited, so that one peer does not shut out
    the others.
-4. Who is refused is told why, as the SuperNode prints it, and the log says so with the address.
+5. Who is refused is told why, as the SuperNode prints it, and the log says so with the address.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from federation.exchange.flower_fleet import holds_answers_only
 from federation.exchange.log_lines import fields, log_as_json
 from parties.keys.folder import TLS_CERTIFICATE, TLS_KEY
 from parties.keys.roster import Roster, read_roster
@@ -42,13 +44,14 @@ from parties.node.orders import printable
 HEALTH_PATH: Final = "/v1/health"  # what `fedrecall node check` asks for the time
 FLEET: Final = "/v1/fleet/"
 ACTIVATE: Final = "activate-node"
+PUSH: Final = "push-messages"
 FLEET_CALLS: Final = frozenset(
     {
         ACTIVATE,
         "deactivate-node",
         "send-node-heartbeat",
         "pull-messages",
-        "push-messages",
+        PUSH,
         "get-run",
         "get-fab",
         "push-object",
@@ -59,6 +62,7 @@ FLEET_CALLS: Final = frozenset(
 PASSED_ON: Final = ("content-type", "accept")
 ELSEWHERE_S: Final = 60.0  # for so long Flower takes a node to be where it last was
 REPEAT_S: Final = 60.0  # between two equal lines about one address
+MOST_LINES: Final = 100  # about one address in that time, whatever they say
 REMEMBERED: Final = 1000  # addresses that lines were written about
 logger = logging.getLogger("fedrecall.gate")
 
@@ -78,7 +82,8 @@ class Gate:
         self._upstream = upstream
         self._limits = limits
         self._seen: dict[str, tuple[str, float]] = {}  # party → address, when
-        self._said: dict[tuple[str, str], float] = {}  # address and text → when
+        self._said: dict[str, set[str]] = {}  # address → what was said of it lately
+        self._since = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -103,10 +108,12 @@ class Gate:
             raise RefusedError(404, f"{method} {printable(path)} is not for parties")
         party = self._guards.admit(request.headers, dt.datetime.now(dt.UTC))
         self._locate(request, party, call)
-        return await self._pass_on(request, party)
+        return await self._pass_on(request, party, call)
 
-    async def _pass_on(self, request: Request, party: str) -> Response:
+    async def _pass_on(self, request: Request, party: str, call: str) -> Response:
         body = await self._body(request, party)
+        if call == PUSH and not holds_answers_only(body):
+            raise RefusedError(403, f"{party} pushes what is no answer of its own", party=party)
         headers = {
             name: value
             for name, value in request.headers.items()
@@ -158,13 +165,15 @@ class Gate:
         self._seen[party] = here, now
 
     def _say(self, request: Request, text: str, *, party: str | None, status: int) -> None:
-        """Log a refusal; equal ones of one address once a minute, so that none fills the disk."""
+        """Log a refusal, seldom enough that no address fills the disk."""
         address, now = _address(request), time.monotonic()
-        if now - self._said.get((address, text), -REPEAT_S) < REPEAT_S:
-            return
-        if len(self._said) >= REMEMBERED:
+        if now - self._since >= REPEAT_S or len(self._said) >= REMEMBERED:
             self._said.clear()
-        self._said[address, text] = now
+            self._since = now
+        said = self._said.setdefault(address, set())
+        if text in said or len(said) >= MOST_LINES:
+            return
+        said.add(text)
         about = fields("gate_refused", address=address, peer=party, status=status)
         logger.warning("%s: %s", address, text, extra=about)
 

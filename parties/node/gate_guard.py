@@ -62,6 +62,7 @@ class Guards:
         Raises:
             RefusedError: nobody's of the roster, or not now.
         """
+        _refuse_twice(headers)
         given = _decoded(headers, KEY_HEADER)
         if given not in self._parties:
             raise RefusedError(REFUSED, _stranger(given))
@@ -79,6 +80,13 @@ class Guards:
         if not -AHEAD_S < age_s < BEHIND_S:
             raise RefusedError(REFUSED, _wrong_clock(party, age_s), party=party)
         return party
+
+
+def _refuse_twice(headers: Mapping[str, str]) -> None:
+    """A second proof behind the one that is checked would be the one that is passed on."""
+    names = [name for name, _ in headers.items() if name.startswith("flwr-")]
+    if len(names) != len(set(names)):
+        raise RefusedError(REFUSED, "a header of Flower's stands twice in this call")
 
 
 def _decoded(headers: Mapping[str, str], header: str) -> bytes:

@@ -31,6 +31,8 @@ SECRETS: Final = (
     ),
 )
 MASK: Final = "[masked]"
+# Programs of Flower's: they print what peers send and no events, so a line of theirs is text.
+FLOWERS: Final = frozenset({"superlink", "supernode"})
 
 
 class Level(Enum):
@@ -71,6 +73,11 @@ class LogConfig:
     human: IO[str] | None = None
 
 
+def visible(text: str) -> str:
+    """The text without what moves a terminal's cursor or hides what stands in it."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+
+
 def masked(text: str) -> str:
     """The text without what looks like a secret in it."""
     text = SECRETS[0].sub(MASK, text)
@@ -108,24 +115,25 @@ class NodeLog:
     ) -> None:
         """Log one event."""
         now = dt.datetime.now(dt.UTC)
+        text = visible(masked(text))
         content = {
             "time": now.isoformat(timespec="milliseconds"),
             "level": level.value,
             "party": self._config.party,
             "process": process,
             "event": event,
-            "text": masked(text),
+            "text": text,
             **(fields or {}),
         }
         with self._lock:
             self._write(json.dumps(content, default=str, ensure_ascii=False) + "\n")
-            self._tell(f"{now:%H:%M:%S} {level.value:7} {process:10} {masked(text) or event}\n")
+            self._tell(f"{now:%H:%M:%S} {level.value:7} {process:10} {text or event}\n")
 
     def output(self, process: str, raw: bytes) -> None:
         """Log a line that a process of the node printed."""
         # Masked before it is read: a field's name may be what tells that it is a secret.
         text = masked(_COLOURS.sub("", raw[:LINE_BYTES].decode(errors="replace")).rstrip())
-        content = _json_event(text)
+        content = None if process in FLOWERS else _json_event(text)
         if content is not None:
             level = _LEVELS.get(str(content.pop("level", "")), Level.INFO)
             event, said = str(content.pop("event", OUTPUT)), str(content.pop("text", ""))

@@ -74,7 +74,7 @@ def test_a_line_that_is_no_event_is_logged_as_output(
     tmp_path: Path, raw: bytes, level: str, text: str
 ) -> None:
     log = a_log(tmp_path)
-    log.output("superlink", raw)
+    log.output("executor", raw)
     (line,) = written(log)
     assert (line["level"], line["event"], line["text"]) == (level, "output", text)
     log.close()
