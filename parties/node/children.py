@@ -15,7 +15,7 @@ from typing import IO, Final
 from parties.node.logs import LINE_BYTES, Level, NodeLog
 from parties.node.programs import Program
 
-MAX_WAIT_S: Final = 30.0
+MAX_WAIT_S: Final = 15.0
 STEADY_S: Final = 60.0  # a process that lived so long did not end because it cannot start
 
 
