@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def small_federation(keep: Path | None = None) -> Iterator[Rehearsal]:
+def small_federation(
+    keep: Path | None = None, *, strangers: tuple[str, ...] = ()
+) -> Iterator[Rehearsal]:
     """A federation on a generated world, whose runs take less than a minute."""
     with ExitStack() as stack:
         folder = own_folder(keep, stack)
@@ -89,6 +91,7 @@ def small_federation(keep: Path | None = None) -> Iterator[Rehearsal]:
             run=RUN,
             handouts=hand_out(str(folder / "world"), folder / "tables"),
             experiment={"repeatable": True, "cold_share": 0.2},
+            strangers=strangers,
         )
         tell(f"{', '.join(plan.names)}: a host each; keys are made and certified")
         yield stack.enter_context(rehearsal(plan))
@@ -119,7 +122,7 @@ def attempt(federation: Rehearsal, case: Case, reference: Outcome) -> Verdict:
     try:
         federation.begin_run()
         met_at = wait_for(
-            f"step {case.step}", lambda: _step_reached(federation, case.step), timeout_s=STEP_S
+            f"step {case.step}", lambda: step_reached(federation, case.step), timeout_s=STEP_S
         )
         verdict = replace(verdict, met_at=met_at)
         begun = time.monotonic()
@@ -142,7 +145,12 @@ def attempt(federation: Rehearsal, case: Case, reference: Outcome) -> Verdict:
     return verdict
 
 
-def _step_reached(federation: Rehearsal, step: int) -> int | None:
+def step_reached(federation: Rehearsal, step: int) -> int | None:
+    """The step that the newest run is at, once it has come as far as `step`.
+
+    Raises:
+        RehearsalError: the run was over before.
+    """
     progress = federation.progress()
     if progress.status.over:
         raise RehearsalError(f"the run was over before step {step}: {progress.reason}")

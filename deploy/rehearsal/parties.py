@@ -35,12 +35,14 @@ class Party:
         role: what it is.
         host: where it runs.
         folder: all it owns.
+        environment: what its programs get beside a home of their own.
     """
 
     name: str
     role: Role
     host: Host
     folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> Path:
@@ -96,7 +98,8 @@ class Party:
     def _environment(self) -> Mapping[str, str]:
         home = self.folder / "home"
         home.mkdir(mode=0o700, exist_ok=True)
-        return {"HOME": str(home), "TMPDIR": str(home), "PYTHONUNBUFFERED": "1"}
+        own = {"HOME": str(home), "TMPDIR": str(home), "PYTHONUNBUFFERED": "1"}
+        return {**own, **self.environment}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class Plan:
         handouts: what the item party and each partner hold, by their names, in order.
         experiment: keys of the item party's [experiment]; the partners get `repeatable` alone.
         own: keys of [own] of the item party and the partners.
+        strangers: names of hosts of nobody.
     """
 
     folder: Path
@@ -116,6 +120,7 @@ class Plan:
     handouts: Mapping[str, Handout]
     experiment: Mapping[str, Value] = field(default_factory=dict)
     own: Mapping[str, Value] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -88,6 +88,16 @@ class Rehearsal:
             self.nodes.pop(name).wait()
         return killed
 
+    def stop(self, name: str) -> None:
+        """Stop a party's node as an operator does; what does not stop in time is killed."""
+        node = self.nodes.pop(name)
+        node.terminate()
+        try:
+            node.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            tell(f"{name} did not stop within {STOP_S:.0f} s; it is killed")
+            self.parties[name].host.kill_all()
+
     def await_ready(self, name: str) -> None:
         """Wait until a party's node says that it is up.
 
@@ -189,13 +199,7 @@ class Rehearsal:
     def take_down(self) -> None:
         """Stop every node as an operator does, the coordinator's last."""
         for name in reversed(list(self.nodes)):
-            party, node = self.parties[name], self.nodes.pop(name)
-            node.terminate()
-            try:
-                node.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                tell(f"{name} did not stop within {STOP_S:.0f} s; it is killed")
-                party.host.kill_all()
+            self.stop(name)
 
 
 def _is_well(party: Party) -> bool:
@@ -224,5 +228,5 @@ def rehearsal(plan: Plan, *, cable: Cable | None = None) -> Iterator[Rehearsal]:
     Raises:
         RehearsalError: hosts or parties could not be made.
     """
-    with joined_hosts(plan.names, cable=cable) as network:
+    with joined_hosts([*plan.names, *plan.strangers], cable=cable) as network:
         yield Rehearsal(network=network, parties=set_up(plan, network))
