@@ -11,10 +11,9 @@ from deploy.rehearsal.errors import CommandFailedError, MissingToolError, OutOfT
 PACKAGES: Final = {  # Debian's
     "ip": "iproute2",
     "tc": "iproute2",
-    "nsenter": "util-linux",
     "dumpcap": "tshark",
     "tshark": "tshark",
-    "openssl": "openssl",
+    "cc": "gcc",
 }
 LAST_WORDS: Final = 600  # characters of a failed command's output that an error shows
 

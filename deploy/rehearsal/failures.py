@@ -19,6 +19,7 @@ from typing import Final
 from deploy.rehearsal.cases import Case, Verdict, disturb, draw, line_of, read_cases
 from deploy.rehearsal.commands import require_root, require_tools
 from deploy.rehearsal.errors import RehearsalError
+from deploy.rehearsal.marking import Marks
 from deploy.rehearsal.outcomes import Outcome, outcome_of
 from deploy.rehearsal.parties import Plan
 from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell, wait_for
@@ -80,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def small_federation(
-    keep: Path | None = None, *, strangers: tuple[str, ...] = ()
+    keep: Path | None = None, *, strangers: tuple[str, ...] = (), marks: Marks | None = None
 ) -> Iterator[Rehearsal]:
     """A federation on a generated world, whose runs take less than a minute."""
     with ExitStack() as stack:
@@ -89,7 +90,7 @@ def small_federation(
         plan = Plan(
             folder=folder / "hosts",
             run=RUN,
-            handouts=hand_out(str(folder / "world"), folder / "tables"),
+            handouts=hand_out(str(folder / "world"), folder / "tables", marks=marks),
             experiment={"repeatable": True, "cold_share": 0.2},
             strangers=strangers,
         )

@@ -1,5 +1,6 @@
 """What a party's own operator may get wrong, or its machine: done to a partner, and mended."""
 
+import datetime as dt
 import errno
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from deploy.rehearsal.commands import run
-from deploy.rehearsal.errors import MissingToolError
+from deploy.rehearsal.commands import require_tools, run
 from deploy.rehearsal.parties import Party
 from deploy.rehearsal.rehearsal import Rehearsal
 from deploy.rehearsal.toml_lines import set_keys
 
-FAKETIME: Final = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+CLOCK: Final = Path(__file__).with_name("clock.c")
 UNLISTED: Final = "0" * 64
 DISK_MIB: Final = 64
 FILLER: Final = "filler"
@@ -69,24 +69,39 @@ def _started_as(
 
 
 @contextmanager
-def _with_clock(federation: Rehearsal, name: str, ahead: str) -> Iterator[Callable[[], None]]:
-    if not FAKETIME:
-        raise MissingToolError("libfaketime is missing: apt-get install faketime")
-    environment = {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": ahead}
-    with _started_as(federation, replace(federation.parties[name], environment=environment)):
+def _with_clock(
+    federation: Rehearsal, name: str, ahead: dt.timedelta
+) -> Iterator[Callable[[], None]]:
+    party = federation.parties[name]
+    library = make_clock(party.folder)
+    changes = {"LD_PRELOAD": str(library), "CLOCK_AHEAD_S": f"{ahead.total_seconds():.0f}"}
+    with _started_as(federation, replace(party, environment=changes), library.unlink):
         yield nothing_more
+
+
+def make_clock(folder: Path) -> Path:
+    """Build the library that gives a process another time of day.
+
+    Raises:
+        MissingToolError: there is no C compiler.
+        CommandFailedError: it refused.
+    """
+    require_tools("cc")
+    library = folder / "clock.so"
+    run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(CLOCK)])
+    return library
 
 
 def expired_certificate(
     federation: Rehearsal, name: str
 ) -> AbstractContextManager[Callable[[], None]]:
     """The partner's clock, and its alone, is where its certificate has ended."""
-    return _with_clock(federation, name, "+400d")
+    return _with_clock(federation, name, dt.timedelta(days=400))
 
 
 def wrong_clock(federation: Rehearsal, name: str) -> AbstractContextManager[Callable[[], None]]:
     """The partner's clock is an hour ahead."""
-    return _with_clock(federation, name, "+1h")
+    return _with_clock(federation, name, dt.timedelta(hours=1))
 
 
 @contextmanager
