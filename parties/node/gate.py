@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import datetime as dt
 import logging
+import resource
 import socket
 import ssl
 import time
@@ -259,6 +260,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args(arguments)
     log_as_json()
+    # It writes a line for every malformed request, and anyone may send those.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    _take_descriptors()
     place = GatePlace(
         upstream=given.upstream,
         authority=given.authority,
@@ -268,6 +272,12 @@ def main(arguments: list[str] | None = None) -> None:
     public = listening(given.host, given.port)
     logger.info("open at %s:%d", *public.getsockname()[:2], extra=fields("gate_open"))
     asyncio.run(serve(public, place, read_roster(given.roster)))
+
+
+def _take_descriptors() -> None:
+    """Take all the open files this process may have: handshakes left half open use them up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ class Notes:
         first = progress.stage is Stage.TRAINING and self.now.stage != progress.stage.value
         if first and self._met is not None:
             changes["seconds"] = time.monotonic() - self._met
-        if first or progress.done == progress.total or self._due():
+        ended = progress.done == progress.total and self.now.done != progress.done
+        if first or ended or self._due():
             self.write(**changes)
         else:
             self.now = replace(self.now, **changes)

@@ -63,7 +63,7 @@ class Member:
 
 
 def serve(member: Member, values: Order) -> Order:
-    """Take part in one session; whatever happens is reported, never raised.
+    """Take part in one session; what goes wrong on the way is reported, not raised.
 
     Args:
         member: this party.
