@@ -185,11 +185,9 @@ MISHAPS: Final = (
     Mishap(
         what="an unlisted app hash",
         happening=unlisted_app,
-        told="allow-list|not listed|not allowed",
-        logged="allow-list|not listed|not allowed",
+        told="does not run the app",
+        logged="does not run the app",
         runs=True,
     ),
-    Mishap(
-        what="a full disk", happening=full_disk, told="[Nn]o space|full", runs=True, fills=True
-    ),
+    Mishap(what="a full disk", happening=full_disk, told="No space left", runs=True, fills=True),
 )
