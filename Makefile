@@ -8,7 +8,7 @@ CODE   := federation parties towers recall simulations deploy tests docs
 FEDRECALL_DATA ?= $(firstword $(wildcard data ../shared/data))
 export FEDRECALL_DATA
 
-.PHONY: help venv demo federation failures capture test test-slow check format coverage clean
+.PHONY: help venv demo federation failures bad-input capture test test-slow check format coverage clean
 
 help:  ## List these targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ federation: venv  ## Run coordinator, item party and two partners as hosts of th
 
 failures: venv  ## Kill and cut off parties of such a federation, and see it end as if nothing had been.
 	$(BIN)/python -m deploy.rehearsal.failures
+
+bad-input: venv  ## Try at such a federation what must be refused.
+	$(BIN)/python -m deploy.rehearsal.bad_input
 
 capture: venv  ## Search all traffic of such a federation for anything in clear.
 	$(BIN)/python -m deploy.rehearsal.capture
