@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -130,23 +130,33 @@ def intrude(
 def befall(federation: Rehearsal, mishap: Mishap, partner: str, reference: Outcome) -> Finding:
     """Let something go wrong at a partner, hear who is told, and mend it."""
     logs = (_Log(federation.parties[partner]), _Log(federation.coordinator))
-    with mishap.happening(federation, partner) as worse:
-        if mishap.runs:
-            federation.begin_run()
-        if mishap.fills:
-            wait_for("a step", lambda: step_reached(federation, EARLY_STEP), timeout_s=STEP_S)
-            worse()
-        told = logs[0].await_line(mishap.told)
-        logged = logs[1].await_line(mishap.logged) if mishap.logged else None
-        if mishap.runs and not mishap.fills:
-            federation.coordinator.fedrecall("node", "stop", str(federation.coordinator.folder))
     unharmed = None
-    if mishap.fills:
-        federation.await_end(timeout_s=RUN_S)
-        unharmed = outcome_of(federation).equals(reference)
-        take_disk_away(federation, partner)
+    try:
+        with mishap.happening(federation, partner) as worse:
+            _begin(federation, mishap, worse)
+            told = logs[0].await_line(mishap.told)
+            logged = logs[1].await_line(mishap.logged) if mishap.logged else None
+            if mishap.runs and not mishap.fills:
+                federation.coordinator.fedrecall(
+                    "node", "stop", str(federation.coordinator.folder)
+                )
+        if mishap.fills:
+            federation.await_end(timeout_s=RUN_S)
+            unharmed = outcome_of(federation).equals(reference)
+    finally:
+        if mishap.fills:
+            take_disk_away(federation, partner)
     federation.await_ready(partner)
     return Finding(what=mishap.what, told=told, logged=logged, unharmed=unharmed)
+
+
+def _begin(federation: Rehearsal, mishap: Mishap, worse: Callable[[], None]) -> None:
+    """Begin the run that a mishap needs, and let it grow if it does."""
+    if mishap.runs:
+        federation.begin_run()
+    if mishap.fills:
+        wait_for("a step", lambda: step_reached(federation, EARLY_STEP), timeout_s=STEP_S)
+        worse()
 
 
 class _Log:

@@ -10,7 +10,6 @@ without any protection, where it must find them.
 import argparse
 import json
 import sys
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,8 +39,8 @@ from deploy.rehearsal.sniffer import capturing
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from parties.archive import unpack_arrays
-from parties.config import COORDINATOR, ITEM
-from parties.keys.roster import read_roster
+from parties.config import COORDINATOR
+from parties.events import Stage
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
 from simulations.errors import EXPECTED
 
@@ -99,7 +98,7 @@ def run_protected(federation: Rehearsal, folder: Path) -> tuple[list[Sight], Map
     """A `strict` run as it is deployed, captured and searched."""
     coordinator = federation.coordinator
     wire, loopback = folder / "wire.pcap", folder / "loopback.pcap"
-    snapshots = Snapshots(coordinator, folder / "memory")
+    snapshots = Snapshots(coordinator.host, folder / "memory", lambda: exchanging(federation))
     with (
         capturing(federation.network.switch, BRIDGE, wire),
         capturing(coordinator.host.namespace, "lo", loopback),
@@ -108,23 +107,27 @@ def run_protected(federation: Rehearsal, folder: Path) -> tuple[list[Sight], Map
         with snapshots.running():
             federation.follow()
         snapshots.take()
-        config = federation.jobs()[-1].config
+        job = federation.jobs()[-1]
         result = unpack_arrays(federation.result().read_bytes())
         stores = {name: federation.job_folder(name) / "checkpoints" for name in federation.parties}
         federation.take_down()
     tell("the strict run is over and is searched")
     vectors = (result["queries"], result["items"])
-    gathered = secrets_of(federation.parties, config, stores, vectors)
+    gathered = secrets_of(federation.parties, job.config, stores, vectors)
     finder = Finder(gathered.needles)
-    key = b64encode(read_roster(coordinator.folder / "roster.toml").entry(ITEM).exchange)
     files = [path for path in coordinator.folder.rglob("*") if path.is_file()]
     sights = [
         search_wire(Place.WIRE, wire, finder, COORDINATOR.encode()),
         search_wire(Place.LOOPBACK, loopback, finder, HELLO),
-        search_files(Place.MEMORY, [snapshots.path], finder, key),
-        search_files(Place.FILES, files, finder, key),
+        search_files(Place.MEMORY, [snapshots.path], finder, job.id),
+        search_files(Place.FILES, files, finder, job.name.encode()),
     ]
     return sights, {kind: _different(gathered, kind) for kind in Kind}
+
+
+def exchanging(federation: Rehearsal) -> bool:
+    """Whether the parties of the newest run are exchanging batches now."""
+    return federation.progress().stage in (Stage.TRAINING.value, Stage.SERVING.value)
 
 
 def _different(gathered: Gathered, kind: Kind) -> int:

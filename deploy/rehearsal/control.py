@@ -12,10 +12,10 @@ from deploy.rehearsal.errors import CommandFailedError
 from deploy.rehearsal.evidence import Place, Sight, search_files, search_wire
 from deploy.rehearsal.finder import Finder
 from deploy.rehearsal.hosts import BRIDGE
+from deploy.rehearsal.memory import save_memory
 from deploy.rehearsal.parties import Party
 from deploy.rehearsal.party_secrets import secrets_of
 from deploy.rehearsal.rehearsal import Rehearsal, tell, wait_for
-from deploy.rehearsal.snapshots import Snapshots
 from deploy.rehearsal.sniffer import capturing
 from deploy.rehearsal.toml_lines import Value
 from parties.archive import unpack_arrays
@@ -31,8 +31,8 @@ HEADER: Final = b"user_id"  # of a table that the coordinator was sent
 def run_control(federation: Rehearsal, folder: Path, run: Mapping[str, Value]) -> list[Sight]:
     """The same sessions without any protection, captured and searched the same way."""
     tell("the control: the same sessions without any protection")
-    wire, config = folder / "control.pcap", control_config(run)
-    snapshots = Snapshots(federation.coordinator, folder / "control-memory")
+    wire, memory = folder / "control.pcap", folder / "control-memory"
+    config = control_config(run)
     with capturing(federation.network.switch, BRIDGE, wire):
         processes = {
             party.name: _start_control(party, federation.coordinator, run)
@@ -43,7 +43,7 @@ def run_control(federation: Rehearsal, folder: Path, run: Mapping[str, Value]) -
             lambda: _all_done(federation.parties, processes),
             timeout_s=CONTROL_S,
         )
-        snapshots.take()
+        save_memory(federation.coordinator.host.pids(), memory)
         for party in federation.parties.values():
             party.host.kill_all()
         for process in processes.values():
@@ -54,7 +54,7 @@ def run_control(federation: Rehearsal, folder: Path, run: Mapping[str, Value]) -
     finder = Finder(secrets_of(federation.parties, config, stores, vectors).needles)
     return [
         search_wire(Place.WIRE, wire, finder, COORDINATOR.encode()),
-        search_files(Place.MEMORY, [snapshots.path], finder, HEADER),
+        search_files(Place.MEMORY, [memory], finder, HEADER),
     ]
 
 

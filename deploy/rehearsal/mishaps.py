@@ -162,8 +162,10 @@ def fill(path: Path) -> None:
 def take_disk_away(federation: Rehearsal, name: str) -> None:
     """Give the partner's state its place on the large disk again."""
     state = federation.parties[name].read().state
-    federation.stop(name)
-    run(["umount", str(state)])
+    if name in federation.nodes:
+        federation.stop(name)
+    if state.is_mount():
+        run(["umount", str(state)])
     federation.start(name)
 
 
