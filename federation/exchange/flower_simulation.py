@@ -52,6 +52,8 @@ PLACE: Final = "partition-id"  # which of the nodes one is, as Flower's engine c
 MIB: Final = 2**20
 STORE_BYTES: Final = 80 * MIB  # of orders and answers; Ray takes no smaller one
 LONGEST_FOLDER: Final = 38  # characters: Ray keeps sockets below it, whose paths have at most 107
+# One for all engines of a process: Ray reads it once and keeps it.
+RAY_TOKEN: Final = secrets.token_hex(32)
 HOST_GRACE_S: Final = 5.0
 
 Serve = Callable[[str, Order], Order]
@@ -171,7 +173,7 @@ def _environment(folder: Path) -> Iterator[None]:
     before = dict(os.environ)
     token = folder / "ray-token"  # other users of this machine reach loopback too
     token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
+    token.write_text(RAY_TOKEN)
     os.environ["FLWR_HOME"] = str(folder)
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)

@@ -251,8 +251,11 @@ def test_states_of_another_model_end_the_run(
     kill(PLAIN, tmp_path, Stage.TRAINING, STEPS + 1)
     other = tiny(Profile.PLAIN, **{"training__epochs": EPOCHS, **change})
     ended, _ = run_on(other, tmp_path)
-    assert isinstance(ended.errors[party], CheckpointError)
-    assert "the state after epoch 0 does not fit" in str(ended.errors[party])
+    error = ended.errors[party]
+    # Both partners' states are of another model, and whoever says so first stops the other.
+    other_was_first = isinstance(error, PeerLostError) and "CheckpointError" in str(error)
+    assert other_was_first or "the state after epoch 0 does not fit" in str(error)
+    assert any(isinstance(each, CheckpointError) for each in ended.errors.values())
 
 
 def test_an_alignment_of_other_users_is_refused(tmp_path: Path) -> None:
