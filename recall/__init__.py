@@ -1,7 +1,7 @@
 """Candidates, channels, the index and ranking metrics."""
 
 from recall.candidates import NOTHING, Candidates
-from recall.channels import Channel, NearestVectors, Popularity, Query
+from recall.channels import Channel, NearestVectors, Popularity, fetch
 from recall.errors import (
     CorruptIndexError,
     ForeignIndexError,
@@ -13,6 +13,7 @@ from recall.errors import (
 from recall.index import FlatIndex, Index
 from recall.manifest import Kind, Manifest
 from recall.metrics import gini, has_truth, list_metrics, user_metrics, without
+from recall.query import Query
 
 __all__ = [
     "NOTHING",
@@ -31,6 +32,7 @@ __all__ = [
     "Query",
     "RecallError",
     "ShapeError",
+    "fetch",
     "gini",
     "has_truth",
     "list_metrics",

@@ -1,6 +1,6 @@
 """Sources of candidates that need no model of their own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
@@ -9,17 +9,7 @@ import numpy.typing as npt
 from recall.candidates import NOTHING, Candidates
 from recall.errors import ShapeError
 from recall.index import Index
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Query:
-    """What is known of one user when songs are asked for.
-
-    Args:
-        vector: (dim,) the user's tower output; None when no party knows the user.
-    """
-
-    vector: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+from recall.query import Query
 
 
 class Channel(Protocol):
@@ -33,6 +23,16 @@ class Channel(Protocol):
     def recall(self, query: Query, k: int) -> Candidates:
         """At most `k` items for one user, best first."""
         ...
+
+
+def fetch(channel: Channel, query: Query, k: int) -> Candidates:
+    """At most `k` items of a channel, none of them excluded by the query.
+
+    The channel is asked for as many more as might be excluded, so a list is short only when
+    the channel has no more to give.
+    """
+    found = channel.recall(query, k + len(query.excluded))
+    return found.without(query.excluded).best(k)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,44 +1,25 @@
 from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import recall
 from recall import (
     NOTHING,
     Candidates,
-    Channel,
-    FlatIndex,
-    NearestVectors,
     Popularity,
     Query,
     ShapeError,
 )
+from tests.recall.contract import CHANNELS, QUERIES
 
-KNOWN = Query(vector=np.array([0.0, 1.0], dtype=np.float32))
-UNKNOWN = Query()
-CHANNELS: dict[str, Channel] = {
-    "two-tower": NearestVectors(FlatIndex([[1, 0], [0, 1], [0.5, 0.6]], ids=[10, 11, 12])),
-    "popularity": Popularity.from_counts([3, 0, 7, 7]),
-}
-
-
-@pytest.mark.parametrize("name", CHANNELS)
-@pytest.mark.parametrize("query", [KNOWN, UNKNOWN])
-@pytest.mark.parametrize("k", [1, 2, 50])
-def test_every_channel_gives_at_most_k_different_items_best_first(
-    name: str, query: Query, k: int
-) -> None:
-    found = CHANNELS[name].recall(query, k)
-    assert CHANNELS[name].name == name
-    assert len(found) <= k
-    assert len(set(found.items.tolist())) == len(found)
-    assert (np.diff(found.scores) <= 0).all()
-    assert (found.items.dtype, found.scores.dtype) == (np.int64, np.float32)
+KNOWN = QUERIES["cold"]
+UNKNOWN = QUERIES["unknown"]
 
 
 def test_nearest_vectors_gives_the_highest_inner_products() -> None:
-    assert CHANNELS["two-tower"].recall(KNOWN, 2).items.tolist() == [11, 12]
+    assert CHANNELS["two-tower"].recall(KNOWN, 2).items.tolist() == [4, 5]
 
 
 def test_a_user_nobody_knows_gets_nothing_from_the_towers() -> None:
@@ -47,7 +28,7 @@ def test_a_user_nobody_knows_gets_nothing_from_the_towers() -> None:
 
 
 def test_popularity_ranks_by_plays_and_leaves_out_what_nobody_played() -> None:
-    assert CHANNELS["popularity"].recall(UNKNOWN, 9).items.tolist() == [2, 3, 0]
+    assert CHANNELS["popularity"].recall(UNKNOWN, 9).items.tolist() == [2, 3, 0, 4, 5]
 
 
 def test_popularity_fills_short_rows_for_the_metrics() -> None:
@@ -72,8 +53,35 @@ def test_the_best_of_few_candidates_are_all_of_them() -> None:
     assert len(few.best(9)) == 3
 
 
-def test_a_printed_query_shows_no_embedding() -> None:
+def test_candidates_keep_their_reasons_when_others_are_left_out() -> None:
+    few = Candidates(np.arange(3), np.ones(3, dtype=np.float32), ("a", "b", "c"))
+    kept = few.without(np.array([1], dtype=np.int64))
+    assert (kept.items.tolist(), kept.reasons) == ([0, 2], ("a", "c"))
+    assert few.best(1).reasons == ("a",)
+    assert few.without(np.array([7], dtype=np.int64)).reasons == few.reasons
+
+
+def test_reasons_for_other_than_all_candidates_are_refused() -> None:
+    with pytest.raises(ShapeError, match="1 reasons for 3 items"):
+        Candidates(np.arange(3), np.ones(3, dtype=np.float32), ("a",))
+
+
+@pytest.mark.parametrize("history", [np.zeros((2, 1), np.int64), np.zeros(2, np.float32)])
+def test_a_history_that_is_no_vector_of_item_numbers_is_refused(
+    history: npt.NDArray[np.int64],
+) -> None:
+    with pytest.raises(ShapeError, match="history"):
+        Query(history=history)
+
+
+def test_a_user_without_history_is_cold_whoever_knows_it() -> None:
+    assert Query(vector=np.zeros(2, np.float32)).is_cold
+    assert not Query(history=np.zeros(1, np.int64)).is_cold
+
+
+def test_a_printed_query_shows_neither_embedding_nor_history() -> None:
     assert "1." not in repr(KNOWN)
+    assert "77" not in repr(Query(history=np.array([77])))
 
 
 def test_the_package_exports_what_it_says() -> None:
