@@ -21,7 +21,8 @@ FederationError
 │   └── SmallBatchError       a batch too small against its width, without noise
 ├── IdentifierError           this party's own identifiers are unusable
 ├── NoSharedUserError         the intersection is empty
-└── MaskReuseError            the same step would be masked twice
+├── MaskReuseError            the same step would be masked twice
+└── EngineError               Flower's simulation engine does not start on this machine
 """
 
 
@@ -111,3 +112,7 @@ class NoSharedUserError(FederationError):
 
 class MaskReuseError(FederationError):
     """A step would be masked twice, which would reveal a difference."""
+
+
+class EngineError(FederationError):
+    """Flower's simulation engine does not start on this machine; the message says why."""

@@ -6,20 +6,23 @@ Rules:
 2. Nothing is left behind: Ray's files lie in a folder that goes when the run ends, however it
    ends, and its processes end with the thread that started them.
 3. Nothing is offered to the network: Ray listens on loopback only.
+4. The leader is called once: Ray runs before Flower begins, and only its start is tried again.
 """
 
 import logging
 import os
 import secrets
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 # A privacy product phones nobody; Flower and Ray read these once, when they are imported.
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -39,6 +42,7 @@ from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid
 from flwr.simulation import run_simulation
 
+from federation.errors import EngineError
 from federation.exchange.flower import (
     Host,
     NodeConfig,
@@ -55,8 +59,13 @@ LONGEST_FOLDER: Final = 38  # characters: Ray keeps sockets below it, whose path
 # One for all engines of a process: Ray reads it once and keeps it.
 RAY_TOKEN: Final = secrets.token_hex(32)
 HOST_GRACE_S: Final = 5.0
+# Ray's server now and then does not come up, and says so only after half a minute.
+STARTS: Final = 3
+
+BACKEND: Final[BackendConfig] = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
 
 Serve = Callable[[str, Order], Order]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ def simulate_apps(leader: Leader, serve: Serve, parties: Sequence[str]) -> None:
 
     Raises:
         Exception: whatever the leader raised.
+        EngineError: Ray does not start; the leader was not called.
         RuntimeError: Flower's engine could not run.
     """
     lead = _Lead(leader)
@@ -126,32 +136,63 @@ def simulate_apps(leader: Leader, serve: Serve, parties: Sequence[str]) -> None:
     def directory(grid: Grid) -> Introductions:
         return Introductions(grid, parties)
 
-    with _folder() as folder, _environment(folder), _quiet(), _terminable():
+    with (
+        _folder() as folder,
+        _environment(folder),
+        _quiet(),
+        _terminable(),
+        _ray(len(parties), folder),
+        _terminable(),  # again: Ray took the signal for itself
+    ):
         try:
             run_simulation(
                 server_app(lead, directory),
                 client_app(PartyNodes(tuple(parties), serve)),
                 num_supernodes=len(parties),
-                backend_config=_backend(len(parties), folder),
+                backend_config=BACKEND,
             )
         finally:
             lead.end()
 
 
-def _backend(parties: int, folder: Path) -> BackendConfig:
+@contextmanager
+def _ray(processes: int, folder: Path) -> Iterator[None]:
+    """Ray, running with room for `processes`; Flower takes it as it is."""
+    # Ray reads the environment when it is imported, so that waits for the right one.
+    ray = import_module("ray")
+    try:
+        _start(ray, processes, folder)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(ray: Any, processes: int, folder: Path) -> None:  # noqa: ANN401 - a module
+    for attempt in range(1, STARTS + 1):
+        try:
+            # Ray opens its folder to everyone, but not the parent.
+            ray.init(**_settings(processes), _temp_dir=str(folder / f"r{attempt}"))
+        except ValueError as error:
+            raise EngineError(f"Ray does not take its settings: {error}") from error
+        except (RuntimeError, OSError) as error:
+            ray.shutdown()
+            if attempt == STARTS:
+                raise EngineError(f"Ray did not start in {STARTS} attempts: {error}") from error
+            _LOG.warning("Ray did not start, and is started again: %s", error)
+        else:
+            return
+
+
+def _settings(processes: int) -> dict[str, Any]:
     return {
-        "init_args": {
-            "num_cpus": parties,  # however few cores there are: parties wait for each other
-            "num_gpus": 0,
-            "object_store_memory": STORE_BYTES,
-            "include_dashboard": False,
-            "log_to_driver": False,
-            "logging_level": logging.ERROR,
-            "_temp_dir": str(
-                folder / "r"
-            ),  # Ray opens this folder to everyone, but not its parent
-        },
-        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        "num_cpus": processes,  # however few cores there are: parties wait for each other
+        "num_gpus": 0,
+        "object_store_memory": STORE_BYTES,
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        # Its processes know this one's environment, not what it added to its own path.
+        "runtime_env": {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
     }
 
 
@@ -181,7 +222,7 @@ def _environment(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(before)  # Ray's backend adds to PYTHONPATH
+        os.environ.update(before)  # Ray adds to them
 
 
 @contextmanager
@@ -213,7 +254,7 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         if in_charge:
-            signal.signal(signal.SIGTERM, before)  # Ray puts its own there too
+            signal.signal(signal.SIGTERM, before)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -11,18 +11,22 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from flwr.app import Context, Message, RecordDict
 
+from federation.errors import EngineError
 from federation.exchange import flower_simulation
 from federation.exchange.flower import client_app
 from federation.exchange.flower_messages import content_of
 from federation.exchange.flower_simulation import (
     HOST_GRACE_S,
     LONGEST_FOLDER,
+    STARTS,
     Leader,
     PartyNodes,
     simulate_apps,
@@ -235,49 +239,119 @@ def test_nothing_runs_on_when_the_engine_is_killed(engine: "subprocess.Popen[str
     folder.rmdir()
 
 
-@pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
-    """Ray refuses to start; it was imported before, by the run that was seen."""
+def whoever(steering: Steering) -> None:
+    raise AssertionError("the leader was called")
+
+
+def folders_made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that engines ask for from now on, once they are gone."""
+    made: list[Path] = []
+    temporary = tempfile.TemporaryDirectory
+
+    def noted(
+        *, prefix: str, dir: str, ignore_cleanup_errors: bool
+    ) -> "tempfile.TemporaryDirectory[str]":
+        found = temporary(prefix=prefix, dir=dir, ignore_cleanup_errors=ignore_cleanup_errors)
+        made.append(Path(found.name))
+        return found
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", noted)
+    return made
+
+
+@pytest.mark.usefixtures("seen")  # which imported Ray
+def test_an_engine_that_cannot_start_calls_no_leader_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(flower_simulation, "STORE_BYTES", 1)
+    made = folders_made(monkeypatch)
+    with pytest.raises(EngineError, match=r"Ray does not take its settings: .* minimum allowed"):
+        simulate_apps(Leader(host=whoever, stop=no_stop), tell, PARTIES)
+    (folder,) = made
+    assert not folder.exists()
+    assert "RAY_AUTH_MODE" not in os.environ
 
 
-def refuse_to_start(folders: list[Path]) -> None:
-    """Run an engine that cannot start, and note where its files would have been."""
-    stop = threading.Event()
-
-    def host(steering: Steering) -> None:
-        folders.append(Path(os.environ["FLWR_HOME"]))
-        stop.wait(DEADLINE_S)
-
-    with pytest.raises(RuntimeError):
-        simulate_apps(Leader(host=host, stop=stop.set), tell, PARTIES)
-    assert stop.is_set()
-
-
-@pytest.mark.usefixtures("no_engine")
-def test_an_engine_that_cannot_start_ends_its_leader_and_leaves_nothing() -> None:
-    folders: list[Path] = []
-    refuse_to_start(folders)
-    assert not folders[0].exists()
-
-
-@pytest.mark.usefixtures("no_engine")
+@pytest.mark.usefixtures("seen")
 def test_files_lie_where_the_paths_of_sockets_stay_short(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(flower_simulation, "STORE_BYTES", 1)
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    folders: list[Path] = []
-    thread = threading.Thread(target=refuse_to_start, args=(folders,))  # it need not be the main
-    thread.start()
-    thread.join(DEADLINE_S)
-    assert len(str(folders[0])) <= LONGEST_FOLDER
+    made = folders_made(monkeypatch)
+    with ThreadPoolExecutor(1) as pool:  # it need not be the main thread
+        failed = pool.submit(simulate_apps, Leader(host=whoever, stop=no_stop), tell, PARTIES)
+    assert isinstance(failed.exception(), EngineError)
+    assert len(str(made[0])) <= LONGEST_FOLDER
     assert list(deep.iterdir()) == []
 
 
-@pytest.mark.usefixtures("no_engine")
-def test_a_run_that_is_asked_to_end_while_it_starts_unwinds() -> None:
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> list[str]:
+    """The folders Ray is to start in; each start fails as one of its server's does."""
+    asked: list[str] = []
+
+    def silent(*, _temp_dir: str, **settings: object) -> None:
+        asked.append(_temp_dir)
+        raise RuntimeError("Timed out waiting for file gcs_server_port")
+
+    monkeypatch.setattr(import_module("ray"), "init", silent)
+    return asked
+
+
+def test_a_server_of_rays_that_never_comes_up_is_started_again_and_then_named(
+    starts: list[str],
+) -> None:
+    with pytest.raises(EngineError, match="did not start in 3 attempts: Timed out"):
+        simulate_apps(Leader(host=whoever, stop=no_stop), tell, PARTIES)
+    assert len(set(starts)) == STARTS
+
+
+def test_an_engine_that_comes_up_at_the_second_start_runs(
+    monkeypatch: pytest.MonkeyPatch, starts: list[str], seen: Seen
+) -> None:
+    ray = import_module("ray")
+    failing = ray.init
+    monkeypatch.undo()
+    working = ray.init
+
+    def second(**settings: object) -> None:
+        (failing if not starts else working)(**settings)
+
+    monkeypatch.setattr(ray, "init", second)
+    online: list[set[str]] = []
+
+    def host(steering: Steering) -> None:
+        while steering.online() != set(PARTIES):
+            time.sleep(0.1)
+        online.append(steering.online())
+
+    simulate_apps(Leader(host=host, stop=no_stop), tell, PARTIES)
+    assert len(starts) == 1
+    assert online == [set(PARTIES)]
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_run_that_is_asked_to_end_while_it_starts_unwinds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = folders_made(monkeypatch)
+    ray = import_module("ray")
+
+    def interrupted(**settings: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(DEADLINE_S)
+
+    monkeypatch.setattr(ray, "init", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        simulate_apps(Leader(host=whoever, stop=no_stop), tell, PARTIES)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not made[0].exists()
+
+
+def test_a_run_that_is_asked_to_end_at_work_ends_its_leader() -> None:
     stop = threading.Event()
     folders: list[Path] = []
 
@@ -289,4 +363,5 @@ def test_a_run_that_is_asked_to_end_while_it_starts_unwinds() -> None:
     with pytest.raises(SystemExit) as ended:
         simulate_apps(Leader(host=host, stop=stop.set), tell, PARTIES)
     assert ended.value.code == 128 + signal.SIGTERM
+    assert stop.is_set()
     assert not folders[0].exists()
