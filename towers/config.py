@@ -85,6 +85,8 @@ class TrainerConfig:
         dropout: share of the summed embedding's numbers set to 0 while training, in [0, 1).
         absent_rate: share of users taught as if no partner knew them, so that such a user is
             served what is popular rather than what a zero sum happens to point at.
+        id_dropout: share of songs that a step knows by their features alone, in [0, 1), so that a
+            song nobody has played yet can be served from its features; no song without features.
         damp_labels: whether label weights are replaced by log(1 + weight).
         gradient_scale: factor of the returned gradient, so that few rows are longer than 1.
     """
@@ -98,6 +100,7 @@ class TrainerConfig:
     local_passes: int = 4
     dropout: float = 0.3
     absent_rate: float = 0.05
+    id_dropout: float = 0.1
     damp_labels: bool = True
     gradient_scale: float = 0.4
 
@@ -106,7 +109,8 @@ class TrainerConfig:
             raise ConfigError("learning_rate and gradient_scale must be above 0")
         if min(self.decay_steps + 1, self.local_passes, self.negatives) < 1:
             raise ConfigError("local_passes and negatives must be at least 1, decay_steps 0")
-        if not (0 <= self.dropout < 1 and 0 <= self.absent_rate < 1):
-            raise ConfigError("dropout and absent_rate must be in [0, 1)")
+        rates = (self.dropout, self.absent_rate, self.id_dropout)
+        if min(rates) < 0 or max(rates) >= 1:
+            raise ConfigError("dropout, absent_rate and id_dropout must be in [0, 1)")
         if not 0 <= self.final_rate <= 1 or self.weight_decay < 0:
             raise ConfigError("final_rate must be in [0, 1] and weight_decay at least 0")

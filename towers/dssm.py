@@ -90,10 +90,19 @@ class DSSM(nn.Module):
         vectors: Tensor = self.top(F.relu(joined)) / self._config.temperature
         return vectors
 
-    def songs(self, numbers: Tensor, codes: Tensor) -> Tensor:
-        """Turn (s,) song numbers and their (s, b) codes into (s, d) song vectors."""
+    def songs(self, numbers: Tensor, codes: Tensor, known: Tensor | None = None) -> Tensor:
+        """Turn songs into (s, d) vectors.
+
+        Args:
+            numbers: (s,) song numbers.
+            codes: (s, b) their codes.
+            known: (s,) 1 where a song's own vector counts, 0 where its codes alone speak for it;
+                all count unless given.
+        """
         # Not indexing: the gradient of that is added up by threads in any order.
         vectors = F.embedding(numbers, self.song_ids)
+        if known is not None:
+            vectors = vectors * known[:, None]
         if codes.shape[1]:
             vectors = vectors + codes @ self.song_side
         return F.normalize(vectors, dim=-1) if self._config.unit_norm else vectors

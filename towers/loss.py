@@ -39,15 +39,31 @@ class NegativeSampler:
     Source: Yi et al., Sampling-bias-corrected neural modeling (RecSys 2019) for log-Q.
     """
 
-    def __init__(self, counts: Floats, expected: int, *, smoothing: float = 0.75) -> None:
-        """Take the (m,) training counts; `expected` is how many songs a draw has on average.
+    def __init__(
+        self,
+        counts: Floats,
+        expected: int,
+        *,
+        smoothing: float = 0.75,
+        left_out: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Weigh songs by how often they are played.
+
+        Args:
+            counts: (m,) training plays.
+            expected: songs a draw has on average.
+            smoothing: exponent of the counts; 0 draws all songs alike.
+            left_out: (m,) songs that are never drawn; none unless given.
 
         Raises:
             ConfigError: `expected` is below 1.
         """
         if expected < 1:
             raise ConfigError("the number of negatives must be at least 1")
-        self._inclusion = _inclusion((counts.astype(np.float64) + 1) ** smoothing, expected)
+        drawn = np.ones(len(counts), dtype=bool) if left_out is None else ~left_out
+        self._inclusion = np.zeros(len(counts))
+        weights = (counts[drawn].astype(np.float64) + 1) ** smoothing
+        self._inclusion[drawn] = _inclusion(weights, expected)
 
     def draw(self, rng: np.random.Generator) -> Negatives:
         """Draw the negatives of one step."""

@@ -14,6 +14,7 @@ from towers.config import TrainerConfig
 from towers.dssm import DSSM, SideCodes
 from towers.errors import FeatureError, StateError
 from towers.features import Floats
+from towers.fresh import expected_prior, fresh_songs
 from towers.loss import NegativeSampler, gather_positives, softmax_losses
 from towers.projection import rate_share
 from towers.stopping import mean_recall
@@ -68,8 +69,11 @@ class ItemTrainer:
         self._config, self._labels, self._seed = config, labels, seed
         self._train = _damped(labels.train) if config.damp_labels else labels.train
         counts = np.bincount(labels.train.indices, minlength=labels.train.shape[1])
-        self._sampler = NegativeSampler(counts.astype(np.float32), config.negatives)
         side = labels.side
+        self._fresh = fresh_songs(counts, side.songs)
+        self._sampler = NegativeSampler(
+            counts.astype(np.float32), config.negatives, left_out=self._fresh
+        )
         self._own = torch.from_numpy(side.users)
         self._song_codes = torch.from_numpy(side.songs)
         with torch.random.fork_rng(devices=[]):
@@ -138,9 +142,10 @@ class ItemTrainer:
         positives = gather_positives(self._train[slots], negatives)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         users = self._model.users(self._drop(summed, generator), self._own[slots])
+        known = self._kept_ids(generator)
         songs = torch.from_numpy(negatives.songs)
-        negative = users @ self._vectors(songs).T + self._prior(songs)
-        liked = self._vectors(positives.songs)
+        negative = users @ self._vectors(songs, known).T + self._prior(songs)
+        liked = self._vectors(positives.songs, known)
         likers = users.index_select(0, positives.rows)
         positive = (likers * liked).sum(dim=1) + self._prior(positives.songs)
         correction = torch.from_numpy(negatives.log_inclusion)
@@ -150,8 +155,16 @@ class ItemTrainer:
         self._optimiser.step()
         return float(losses.detach().mean())
 
-    def _vectors(self, songs: Tensor) -> Tensor:
-        return self._model.songs(songs, self._song_codes[songs])
+    def _vectors(self, songs: Tensor, known: Tensor | None) -> Tensor:
+        kept = None if known is None else known.index_select(0, songs)
+        return self._model.songs(songs, self._song_codes[songs], kept)
+
+    def _kept_ids(self, generator: torch.Generator) -> Tensor | None:
+        """(m,) 0 for songs that one step knows by their features alone."""
+        if not self._song_codes.shape[1] or not self._config.id_dropout:
+            return None
+        kept = torch.rand(len(self._song_codes), generator=generator) >= self._config.id_dropout
+        return kept.float()
 
     def _prior(self, songs: Tensor) -> Tensor:
         return self._model.prior.index_select(0, songs)
@@ -190,10 +203,16 @@ class ItemTrainer:
 
     @torch.no_grad()
     def item_matrix(self) -> Floats:
-        """(m, d + 1) index vectors ``[v, b]``; the inner product with a query is the score."""
+        """(m, d + 1) index vectors ``[v, b]``; the inner product with a query is the score.
+
+        A song that nobody has played yet is where its features put it.
+        """
         songs = torch.arange(len(self._song_codes))
-        vectors = self._vectors(songs).numpy()
-        return np.hstack([vectors, self._model.prior.detach().numpy()[:, None]])
+        played = torch.from_numpy(~self._fresh).float()
+        vectors = self._vectors(songs, played if self._fresh.any() else None).numpy()
+        prior = self._model.prior.detach().numpy()
+        prior = expected_prior(prior, self._labels.side.songs, self._fresh)
+        return np.hstack([vectors, prior[:, None]])
 
     def save(self) -> bytes:
         """Everything a checkpoint needs; read it with `load`."""
