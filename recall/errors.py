@@ -2,6 +2,7 @@
 
 RecallError
 ├── ShapeError            arrays whose shapes, types or values do not fit together
+├── ConfigError           a setting of a channel or of fusion is out of range
 ├── NoTruthError          users without a single true item: nothing can be recalled
 └── IndexFileError        a saved index cannot be used
     ├── CorruptIndexError     its bytes are not those its manifest promises
@@ -15,6 +16,10 @@ class RecallError(Exception):
 
 class ShapeError(RecallError):
     """Arrays have shapes, types or values that do not fit together."""
+
+
+class ConfigError(RecallError, ValueError):
+    """A setting of a channel or of fusion is out of range; the message names it."""
 
 
 class NoTruthError(RecallError):

@@ -5,12 +5,35 @@ from typing import Final
 
 import numpy as np
 
-from recall import Channel, FlatIndex, NearestVectors, Popularity, Query
+from recall import (
+    Channel,
+    FactorModel,
+    FlatIndex,
+    Fusion,
+    LinearModel,
+    NearestVectors,
+    Neighbours,
+    Popularity,
+    Query,
+    RecentNeighbours,
+)
 
-# Songs 0 … 5; a channel added to the package is added here, with songs it can recall.
+# Four listeners of songs 0 … 5.
+PLAYS: Final = np.array(
+    [[3, 0, 5, 1, 0, 0], [1, 0, 2, 1, 1, 0], [0, 0, 0, 2, 1, 1], [2, 0, 1, 0, 0, 4]]
+)
+TWO_TOWER: Final = NearestVectors(FlatIndex([[1, 0], [0, 1], [0.5, 0.6]], ids=[3, 4, 5]))
+POPULARITY: Final = Popularity.from_counts([3, 0, 7, 7, 1, 1])
+RECENT: Final = RecentNeighbours(Neighbours.from_plays(PLAYS))
+
+# A channel added to the package is added here, with songs it can recall.
 CHANNELS: Final[Mapping[str, Channel]] = {
-    "two-tower": NearestVectors(FlatIndex([[1, 0], [0, 1], [0.5, 0.6]], ids=[3, 4, 5])),
-    "popularity": Popularity.from_counts([3, 0, 7, 7, 1, 1]),
+    "two-tower": TWO_TOWER,
+    "popularity": POPULARITY,
+    "recent": RECENT,
+    "linear": LinearModel.from_plays(PLAYS),
+    "factors": FactorModel.from_plays(PLAYS),
+    "fusion": Fusion((TWO_TOWER, POPULARITY, RECENT)),
 }
 QUERIES: Final[Mapping[str, Query]] = {
     "unknown": Query(),
