@@ -62,8 +62,8 @@ class FusionWeights:
 
     def scores(self, pool: Pool, catalogue: Catalogue) -> Floats:
         """(n,) how likely each candidate is played, in log odds against the others."""
-        said = evidence(pool).reshape(len(pool), -1)
         worth = self.aligned(pool.channels).ravel().astype(np.float32)
+        said = evidence(pool).reshape(len(pool), len(worth))
         return np.asarray(said @ worth + self.fame * catalogue.fame(pool.items), np.float64)
 
     def aligned(self, channels: Sequence[str]) -> Floats:

@@ -118,9 +118,9 @@ def _blocks(entries: Floats, most: int) -> Iterator[tuple[int, int]]:
 def _nearest(block: sp.csr_array, config: NeighbourConfig) -> sp.csr_array:
     """The most alike songs of every row; equal ones by number."""
     block.sort_indices()
+    likeness = block.data.astype(np.float32)  # what differs by rounding alone is equal
     row = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-    order = np.lexsort((-block.data, row))
+    order = np.lexsort((-likeness, row))
     place = np.arange(len(order)) - block.indptr[row]
-    kept = np.sort(order[(place < config.count) & (block.data[order] > 0)])
-    likeness = block.data[kept].astype(np.float32)
-    return sp.csr_array((likeness, (row[kept], block.indices[kept])), shape=block.shape)
+    kept = np.sort(order[(place < config.count) & (likeness[order] > 0)])
+    return sp.csr_array((likeness[kept], (row[kept], block.indices[kept])), shape=block.shape)

@@ -47,13 +47,16 @@ class Pool:
         lengths = [len(each) for each in kept]
         every = np.concatenate([NOTHING.items, *(each.items for each in kept)])
         items, row = np.unique(every, return_inverse=True)
-        # Backwards, since of several values for one place numpy keeps the last.
-        row, column = row[::-1], np.repeat(np.arange(len(kept)), lengths)[::-1]
+        column = np.repeat(np.arange(len(kept)), lengths)
+        places = [np.empty(0, np.int64), *(np.arange(1, n + 1) for n in lengths)]
+        # Backwards, since of several values for one place numpy keeps the last; copied, since a
+        # view that is read backwards may be turned round again.
+        back = np.arange(len(every))[::-1].copy()
         ranks = np.zeros((len(items), len(kept)), dtype=np.int32)
         scores = np.zeros((len(items), len(kept)), dtype=np.float32)
-        if len(every):
-            ranks[row, column] = np.concatenate([np.arange(1, n + 1) for n in lengths])[::-1]
-            scores[row, column] = np.concatenate([each.scores for each in kept])[::-1]
+        ranks[row[back], column[back]] = np.concatenate(places)[back]
+        given = np.concatenate([NOTHING.scores, *(each.scores for each in kept)])
+        scores[row[back], column[back]] = given[back]
         return cls(channels, items, ranks, scores, kept)
 
     def __len__(self) -> int:
