@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -81,6 +82,24 @@ def link(
     bench = import_module("simulations.bench.link")
     extent = bench.QUICK if quick else bench.FULL
     _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
+
+
+@app.command()
+def channels(
+    data: Annotated[str, typer.Option(help="Data set, or a folder.")] = "lastfm-2k",
+    share: Annotated[float, typer.Option(help="Share of each user's songs to hide.")] = 0.2,
+    splits: Annotated[int, typer.Option(help="Seeded splits to average over.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the first split.")] = 0,
+    peer_python: Annotated[
+        Path | None,
+        typer.Option(help="Interpreter with `implicit` and `lightfm-next`, to compare with."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find warm users' hidden songs: every channel, their fusion, and peers on the same split."""
+    bench = import_module("simulations.bench.channels")
+    asked = bench.Asked(data=data, share=share, splits=splits, seed=seed, peer_python=peer_python)
+    _run(lambda say: bench.run_channels_bench(asked, say), as_json=as_json)
 
 
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:
