@@ -1,4 +1,4 @@
-"""How well channels and their fusion find what warm users' hidden songs, and how fast.
+"""How well channels and their fusion find warm users' hidden songs, and how fast.
 
 Every user has a share of the songs hidden; channels rank the whole catalogue without what the
 user is known to play. Fusion's weights are fitted, and peers' settings chosen, on songs that are

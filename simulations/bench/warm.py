@@ -16,6 +16,9 @@ from simulations.listening import Listening
 Ids = npt.NDArray[np.int64]
 
 CUTOFFS = (20, 50)
+# Part of the hidden share that is hidden again to choose and fit on: enough songs to learn from,
+# and few enough that channels then know nearly as much as when they are judged.
+VALIDATION_PART = 0.5
 MEASURES = ("recall@20", "ndcg@20", "recall@50")
 
 
@@ -100,8 +103,8 @@ def warm_splits(
 ) -> tuple[Warm, Warm]:
     """A split to choose and fit on, and one to judge on.
 
-    The second hides a share of every user's songs; the first a share of what the second leaves,
-    and knows nothing of what the second hides.
+    The second hides a share of every user's songs; the first half as large a share of what the
+    second leaves, and knows nothing of what the second hides.
 
     Args:
         data: the tables behind `listening`, for their tags.
@@ -111,7 +114,7 @@ def warm_splits(
     """
     rng = np.random.default_rng(seed)
     visible, test = hide(listening.weights, share, rng)
-    known, validation = hide(visible, share, rng)
+    known, validation = hide(visible, VALIDATION_PART * share, rng)
     return (
         Warm(
             known=known,

@@ -16,7 +16,7 @@ from federation.errors import PeerLostError
 from parties.config import COORDINATOR, ITEM, RunConfig
 from parties.events import Progress, Stage
 from parties.keys import make_federation_keys
-from simulations.bench.link import FULL, QUICK, Bound, Extent, Wanted, run_link_bench
+from simulations.bench.link import FULL, QUICK, Extent, run_link_bench
 from simulations.bench.link_batches import Load, Opening, ask, measure_round_trips
 from simulations.bench.link_lines import LOOPBACK, TlsDoor, TlsLine, prompt, tls_context
 from simulations.bench.link_meter import Account, Meter, Window
@@ -24,6 +24,7 @@ from simulations.bench.link_middle import hub_middle, sealed_middle, tls_middle
 from simulations.bench.link_processes import Processes, done_beside, one_process
 from simulations.bench.link_relay import CountingRelay
 from simulations.bench.link_runs import Site, run_on_nodes
+from simulations.bench.wanted import Bound, Wanted
 from simulations.errors import NodeFailedError
 from simulations.world.config import WorldConfig
 from tests.simulations.cli.program import (

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_step_is_measured_by_stage(capfd: pytest.CaptureFixture[str]) -> None:
     assert measured(capfd, "step", *arguments)["bench"] == "step"
 
 
+def test_channels_are_measured_on_hidden_songs(
+    capfd: pytest.CaptureFixture[str], tiny: Path
+) -> None:
+    figures = measured(capfd, "channels", "--data", str(tiny), "--share", "0.3")
+    assert set(figures["channels"]) == {"popularity", "recent", "linear", "factors"}
+    assert 0 < figures["fusion"]["learned"]["recall@50"] <= 1
+    assert "peers" not in figures
+
+
 def test_without_json_every_figure_has_a_line_of_its_own(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -55,6 +65,7 @@ def test_lists_of_figures_are_numbered(capfd: pytest.CaptureFixture[str]) -> Non
         ("step --rows 128 --columns 2 --dim 16", "dim is 16; choose one of"),
         ("step --rows 100", "rows 100 must be a multiple of 128"),
         ("psi --size 3", "size 3 must be even"),
+        ("channels --share 1.5", "share must lie between 0 and 1"),
     ],
 )
 def test_sizes_that_cannot_be_measured_are_wrong_usage(
