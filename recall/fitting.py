@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from recall.candidates import Candidates
+from recall.candidates import NOTHING, Candidates
 from recall.catalogue import NO_FACTS, Catalogue
 from recall.errors import ConfigError, NoTruthError
 from recall.evidence import SIGNS, evidence
@@ -150,10 +150,7 @@ def _rows(
     rng: np.random.Generator,
 ) -> tuple[Floats32, Floats, Floats] | None:
     """One user's rows: signs, shares and offsets; None if no channel recalled a played item."""
-    nothing = {
-        name: Candidates(np.empty(0, np.int64), np.empty(0, np.float32)) for name in channels
-    }
-    pool = Pool.of({**nothing, **example.lists})
+    pool = Pool.of({**dict.fromkeys(channels, NOTHING), **example.lists})
     catalogue.check(pool.items)
     played = np.isin(pool.items, example.played)
     if not played.any():
