@@ -3,7 +3,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recall import ConfigError, Exposure
@@ -20,6 +20,7 @@ def first_free(k: int) -> Callable[[np.ndarray], np.ndarray]:
     st.integers(10, 25),
     st.lists(st.integers(0, 4), min_size=1, max_size=80),
 )
+@settings(deadline=None)
 def test_in_any_window_of_lists_no_item_is_shown_too_often(
     share: float, window: int, lengths: list[int]
 ) -> None:

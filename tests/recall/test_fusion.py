@@ -104,6 +104,7 @@ def test_the_sources_of_a_recommendation_are_true(
 
 
 @given(made_lists(most=1), st.sampled_from([Method.QUOTAS, Method.RECIPROCAL_RANK]))
+@settings(deadline=None)
 def test_one_channel_alone_keeps_its_order(lists: dict[str, Candidates], method: Method) -> None:
     [(_, only)] = lists.items()
     fused = Fuser(config=FusionConfig(method=method)).fuse(lists, 50)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -29,6 +29,7 @@ def test_no_history_has_no_songs() -> None:
     hnp.arrays(np.float32, st.integers(0, 30), elements=st.sampled_from([-1, 0, 0.5, 1, 2])),
     st.integers(1, 35),
 )
+@settings(deadline=None)
 def test_the_best_scores_are_those_of_a_full_sort(scores: np.ndarray, k: int) -> None:
     slow = sorted(
         (place for place, x in enumerate(scores) if x > 0), key=lambda p: (-scores[p], p)

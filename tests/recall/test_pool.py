@@ -1,11 +1,12 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from recall import NOTHING, Candidates, Pool
 from tests.recall.made_channels import made_lists, ranked
 
 
 @given(made_lists())
+@settings(deadline=None)
 def test_a_pool_holds_every_item_once_with_its_place_in_every_channel(
     lists: dict[str, Candidates],
 ) -> None:

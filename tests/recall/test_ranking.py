@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recall import Candidates, Pool
@@ -11,6 +11,7 @@ WEIGHTS = st.lists(st.floats(0, 5), min_size=4, max_size=4)
 
 
 @given(made_lists(), WEIGHTS, st.sampled_from([0.0, 1.0, 60.0]))
+@settings(deadline=None)
 def test_reciprocal_ranks_equal_the_slow_formula(
     lists: dict[str, Candidates], weights: list[float], constant: float
 ) -> None:
