@@ -14,6 +14,7 @@ from recall.index import FlatIndex, Index
 from recall.manifest import Kind, Manifest
 from recall.metrics import gini, has_truth, list_metrics, user_metrics, without
 from recall.query import Query
+from recall.sequence import HistoryEncoder, Merging, NearestInterests, Sharing
 
 __all__ = [
     "NOTHING",
@@ -22,16 +23,20 @@ __all__ = [
     "CorruptIndexError",
     "FlatIndex",
     "ForeignIndexError",
+    "HistoryEncoder",
     "Index",
     "IndexFileError",
     "Kind",
     "Manifest",
+    "Merging",
+    "NearestInterests",
     "NearestVectors",
     "NoTruthError",
     "Popularity",
     "Query",
     "RecallError",
     "ShapeError",
+    "Sharing",
     "fetch",
     "gini",
     "has_truth",

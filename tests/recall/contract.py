@@ -1,15 +1,35 @@
 """Every channel there is, over one small catalogue, for the contract suite."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from recall import Channel, FlatIndex, NearestVectors, Popularity, Query
+from recall import Channel, FlatIndex, NearestInterests, NearestVectors, Popularity, Query
+
+Ids = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestAndMean:
+    """Two interests without training: the latest song's vector, and the mean of all."""
+
+    vectors: Vectors
+
+    def encode(self, history: Ids) -> Vectors:
+        rows = self.vectors[history]
+        return np.stack([rows[-1], rows.mean(axis=0)])
+
+
+SONGS: Final = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
 # Songs 0 … 5; a channel added to the package is added here, with songs it can recall.
 CHANNELS: Final[Mapping[str, Channel]] = {
     "two-tower": NearestVectors(FlatIndex([[1, 0], [0, 1], [0.5, 0.6]], ids=[3, 4, 5])),
+    "sasrec": NearestInterests(LatestAndMean(SONGS), FlatIndex(SONGS)),
     "popularity": Popularity.from_counts([3, 0, 7, 7, 1, 1]),
 }
 QUERIES: Final[Mapping[str, Query]] = {
