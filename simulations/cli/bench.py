@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from simulations.bench.exchange import run_exchange_bench
 from simulations.bench.psi import run_psi_bench
+from simulations.bench.sequence_models import Model
 from simulations.bench.step import run_step_bench
 from simulations.cli.complaints import say
 
@@ -81,6 +83,26 @@ def link(
     bench = import_module("simulations.bench.link")
     extent = bench.QUICK if quick else bench.FULL
     _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
+
+
+@app.command()
+def sequence(
+    data: Annotated[str, typer.Option(help="File, a user and their items a line; or world.")],
+    model: Annotated[Model, typer.Option(help="What is trained.")] = Model.ALL,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most, a model.")] = None,
+    peer_python: Annotated[
+        Path | None, typer.Option(help="Interpreter with RecTools 0.19, to compare costs with.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train sequence models afresh: full-ranking HR and NDCG of the last item, and the cost."""
+    # torch takes seconds to import, which other benches need not spend.
+    bench = import_module("simulations.bench.sequence")
+    wanted = bench.SequenceBench(
+        data=data, model=model, seed=seed, epochs=epochs, peer_python=peer_python
+    )
+    _run(lambda say: bench.run_sequence_bench(wanted, say), as_json=as_json)
 
 
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:

@@ -1,4 +1,6 @@
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +64,36 @@ def test_sizes_that_cannot_be_measured_are_wrong_usage(
 ) -> None:
     assert run(["bench", *arguments.split()]) == 2
     assert complaint in capfd.readouterr().err
+
+
+def test_a_sequence_model_is_trained_and_ranked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "Rounds.txt"
+    lines = [
+        f"{user} {user % 7} {user % 7 + 1} {user % 7 + 2} {user % 7 + 3}" for user in range(40)
+    ]
+    data.write_text("\n".join(lines), encoding="utf-8")
+    arguments = ("--data", str(data), "--model", "sasrec", "--epochs", "2", "--seed", "3")
+    figures = measured(capfd, "sequence", *arguments)
+    assert (figures["data"], figures["users"], figures["seed"]) == ("Rounds", 40, 3)
+    assert figures["models"]["sasrec"]["hr@10"] == 1  # there are ten items
+
+
+def test_a_line_that_is_no_history_is_a_failure_that_names_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "Broken.txt"
+    data.write_text("1 2 3 4\n2 x 3 4\n", encoding="utf-8")
+    assert run(["bench", "sequence", "--data", str(data)]) == 1
+    assert "Broken.txt, line 2: 'x' is no item number" in capfd.readouterr().err
+
+
+def test_an_interpreter_without_the_peer_is_a_failure(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "Rounds.txt"
+    data.write_text("1 2 3 4\n2 3 4 5\n", encoding="utf-8")
+    arguments = ["--data", str(data), "--epochs", "1", "--peer-python", sys.executable]
+    assert run(["bench", "sequence", *arguments]) == 1
+    assert "cannot run RecTools" in capfd.readouterr().err
