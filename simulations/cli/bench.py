@@ -83,6 +83,24 @@ def link(
     _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
 
 
+@app.command()
+def index(
+    size: Annotated[int, typer.Option(min=1, help="Songs.")] = 100_000,
+    dim: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 64,
+    k: Annotated[int, typer.Option("--k", min=1, help="Songs a query.")] = 200,
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Let the last number be the songs' popularity.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Default index: speed at equal recall against bare FAISS, HNSW and Milvus, and memory."""
+    bench = import_module("simulations.bench.index")  # FAISS takes a while to import
+    _run(
+        lambda say: bench.run_index_bench(size=size, dim=dim, k=k, prior=prior, progress=say),
+        as_json=as_json,
+    )
+
+
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:
     with Console(stderr=True).status("measuring …") as spinner:
         result = bench(spinner.update)
