@@ -106,18 +106,17 @@ class MilvusIndex:
         rows = matrix_of(queries, dim=self._dim, what="queries")
         if not 1 <= k <= MAX_K:
             raise ShapeError(f"k must be at least 1 and at most {MAX_K}, not {k}")
-        wanted = min(k, self.count)
-        if not len(rows) or not wanted:
-            return np.empty((len(rows), wanted), np.int64), np.empty(
-                (len(rows), wanted), np.float32
-            )
+        if not len(rows):
+            empty = (0, min(k, self.count))
+            return np.empty(empty, np.int64), np.empty(empty, np.float32)
         with _wrapped():
             found = self._client.search(
-                self._collection, data=rows.tolist(), anns_field=VECTOR, limit=wanted, **_STRONG
+                self._collection, data=rows.tolist(), anns_field=VECTOR, limit=k, **_STRONG
             )
         hits = [[(hit[ID], hit["distance"]) for hit in row] for row in found]
-        if {len(row) for row in hits} != {wanted}:
-            raise IndexServerError(f"{self._collection} found fewer than {wanted} items")
+        lengths = {len(row) for row in hits}
+        if lengths != {k} and lengths != {min(k, self.count)}:  # counting costs another call
+            raise IndexServerError(f"{self._collection} found fewer items than it has")
         pairs = np.array(hits, dtype=[("id", np.int64), ("score", np.float32)])
         return pairs["id"], pairs["score"]
 

@@ -4,7 +4,6 @@ A process of its own, so that nothing else is counted: what it holds more after 
 unmapped, and answering once, than before.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from recall.index.stored import load_index
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in use."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    """Memory of this process that is in use, without what it maps from files, such as programs."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kilobytes = next(line.split()[1] for line in status.splitlines() if "RssAnon" in line)
+    return 1024 * int(kilobytes)
 
 
 def main(folder: Path) -> int:
