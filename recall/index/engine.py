@@ -60,14 +60,21 @@ class Engine(ABC):
     def search(self, queries: Vectors, k: int) -> Found:
         """The best items found; what the process had set as threads before comes back."""
         if faiss.omp_get_max_threads() == self._threads:  # setting them costs microseconds
-            found: Found = self._native.search(queries, k)
-            return found
+            return self._ask(queries, k)
         with on_threads(self._threads):
-            return self._native.search(queries, k)  # type: ignore[no-any-return]
+            return self._ask(queries, k)
 
     def search_everything(self, queries: Vectors, k: int) -> Found:
         """The same, leaving out no item, whatever the effort."""
         return self.search(queries, k)
+
+    def _ask(self, queries: Vectors, k: int, params: Native = None) -> Found:
+        """What FAISS's own wrapper does, but for checks that were made: some microseconds less."""
+        scores = np.empty((len(queries), k), np.float32)
+        found = np.empty((len(queries), k), np.int64)
+        arrays = faiss.swig_ptr(scores), faiss.swig_ptr(found)
+        self._native.search_c(len(queries), faiss.swig_ptr(queries), k, *arrays, params)
+        return scores, found
 
     def add(self, vectors: Vectors, ids: Ids) -> None:
         """Take in new items."""

@@ -156,7 +156,7 @@ class InvertedEngine(Engine):
         everywhere = faiss.SearchParametersIVF()
         everywhere.nprobe = self._native.nlist
         with on_threads(self._threads):
-            return self._native.search(queries, k, params=everywhere)  # type: ignore[no-any-return]
+            return self._ask(queries, k, everywhere)
 
     @property
     def effort(self) -> int:

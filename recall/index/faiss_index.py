@@ -69,9 +69,9 @@ class FaissIndex(ABC):
             raise ShapeError(f"k must be at least 1, not {k}")
         k = min(k, self._engine.count)
         scores, found = self._engine.search(rows, k)
-        last = found[:, -1]
-        if np.count_nonzero(last < 0):
-            short = last < 0
+        # One number is looked at by itself: most calls bring one query, and wait for it.
+        if found.item(-1) < 0 if len(rows) == 1 else (found[:, -1] < 0).any():
+            short = found[:, -1] < 0
             scores[short], found[short] = self._engine.search_everything(rows[short], k)
         return found, scores
 

@@ -195,13 +195,13 @@ def _left_out(size: int) -> Mapping[str, str]:
 
 
 def _figures(report: Report, size: int) -> Report:
-    """What was measured of the figures to reach at this size."""
+    """What was measured of the figures to reach at this size; speeds are those by CPU time."""
     ours = report[OURS]
     measured = {
         "recall": ours["recall"],
         "bytes_on_disk": ours["bytes_per_vector_on_disk"],
         "bytes_in_memory": ours["bytes_per_vector_in_memory"],
-        **{name: each["default_over_it"]["speed"] for name, each in report["peers"].items()},
+        **{name: each["default_over_it"]["cpu_speed"] for name, each in report["peers"].items()},
     }
     wanted = WANTED.get(size, {})
     return {
