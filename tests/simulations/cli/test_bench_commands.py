@@ -33,6 +33,12 @@ def test_a_step_is_measured_by_stage(capfd: pytest.CaptureFixture[str]) -> None:
     assert measured(capfd, "step", *arguments)["bench"] == "step"
 
 
+def test_the_index_is_measured_against_bare_faiss(capfd: pytest.CaptureFixture[str]) -> None:
+    figures = measured(capfd, "index", "--size", "300", "--dim", "4", "--k", "5", "--prior")
+    assert figures["default"]["recall"] == 1.0
+    assert figures["peers"]["bare_faiss_same_words"]["default_over_it"]["speed"] > 0
+
+
 def test_without_json_every_figure_has_a_line_of_its_own(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -55,6 +61,7 @@ def test_lists_of_figures_are_numbered(capfd: pytest.CaptureFixture[str]) -> Non
         ("step --rows 128 --columns 2 --dim 16", "dim is 16; choose one of"),
         ("step --rows 100", "rows 100 must be a multiple of 128"),
         ("psi --size 3", "size 3 must be even"),
+        ("index --size 100", "k 200 must be from 1 to size 100"),
     ],
 )
 def test_sizes_that_cannot_be_measured_are_wrong_usage(
