@@ -57,7 +57,7 @@ def item_listening(tables: ItemTables) -> ItemListening:
     Raises:
         DataError: nobody listened to anything.
     """
-    events = _heard(tables.events)
+    events = heard(tables.events)
     if events.empty:
         raise DataError("no event is left to learn from: every one was skipped or weighs nothing")
     users = sorted({*events["user_id"], *(tables.users.ids if tables.users else ())})
@@ -78,7 +78,7 @@ def partner_data(table: PartnerTable) -> PartnerData:
     return PartnerData(table.user_ids, _required(table.features, table.user_ids))
 
 
-def _heard(events: pd.DataFrame) -> pd.DataFrame:
+def heard(events: pd.DataFrame) -> pd.DataFrame:
     """Events that speak for a song: not skipped, and of a weight above 0."""
     kept = np.ones(len(events), dtype=bool)
     if "skipped" in events:

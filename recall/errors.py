@@ -2,6 +2,7 @@
 
 RecallError
 ├── ShapeError            arrays whose shapes, types or values do not fit together
+├── GraphError            a knowledge graph cannot be built or walked as asked
 ├── NoTruthError          users without a single true item: nothing can be recalled
 └── IndexFileError        a saved index cannot be used
     ├── CorruptIndexError     its bytes are not those its manifest promises
@@ -15,6 +16,10 @@ class RecallError(Exception):
 
 class ShapeError(RecallError):
     """Arrays have shapes, types or values that do not fit together."""
+
+
+class GraphError(RecallError):
+    """A knowledge graph cannot be built or walked as asked; the message says what is wrong."""
 
 
 class NoTruthError(RecallError):

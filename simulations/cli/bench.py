@@ -83,6 +83,17 @@ def link(
     _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
 
 
+@app.command()
+def graph(
+    data: Annotated[str, typer.Option(help="A data set's name, a folder, or world.")] = "world",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is hidden, and of training.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Knowledge graph: Song2Vec with and without it, and its paths, for warm users."""
+    bench = import_module("simulations.bench.graph")
+    _run(lambda say: bench.run_graph_bench(data=data, seed=seed, progress=say), as_json=as_json)
+
+
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:
     with Console(stderr=True).status("measuring …") as spinner:
         result = bench(spinner.update)

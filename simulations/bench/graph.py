@@ -1,0 +1,213 @@
+"""What the knowledge graph brings warm users: Song2Vec with and without it, and its paths alone.
+
+A fifth of each user's songs is hidden and asked for again, full ranking. What Song2Vec is tuned
+by is hidden from the rest in the same way, so nothing that is asked for decides a setting.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+
+from parties.listening import item_listening
+from parties.seeds import derive_seed
+from recall.channels import Channel, Popularity
+from recall.graph_paths import GraphPaths
+from simulations.bench.graph_stage import BAD_CASES, TUNED_BY, Scores, Stage
+from simulations.data import LoadedData, TableFormat, load
+from simulations.lift import Undefined, paired_bootstrap
+from simulations.warm import hide_items
+from simulations.world import PRESETS, WorldConfig, generate, write_world
+from towers.song2vec_config import Song2VecConfig
+
+Progress = Callable[[str], None]
+Report = dict[str, Any]
+
+WORLD: Final = "world"
+PLAIN, FUSED, PATHS, POPULAR = "song2vec", "kg", "kg-paths", "popularity"
+FALL: Final = 0.2  # share of the bad cases that the graph has to take away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphExtent:
+    """How much is tried.
+
+    Args:
+        model: of Song2Vec; its relation factor and popularity are tuned.
+        factors: relation factors that are tried beside 0.
+        popularities: powers of the plays that are tried, with a relation factor of 0.
+        hidden_share: of each user's songs.
+        most_users: users who are asked at most.
+        world: what the data set `world` is made of.
+    """
+
+    model: Song2VecConfig = field(default_factory=Song2VecConfig)
+    factors: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5)
+    hidden_share: float = 0.2
+    most_users: int = 3000
+    world: WorldConfig = PRESETS["demo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """The settings that validation chose, and its recall for each that was tried."""
+
+    plain: Song2VecConfig
+    fused: Song2VecConfig
+    by_popularity: Mapping[float, float]
+    by_factor: Mapping[float, float]
+
+    def report(self) -> Report:
+        """The part of the report that says how settings were chosen."""
+        return {
+            "metric": TUNED_BY,
+            "popularity": self.plain.popularity,
+            "relation_factor": self.fused.relation_factor,
+            "by_popularity": {f"{key:g}": value for key, value in self.by_popularity.items()},
+            "by_relation_factor": {f"{key:g}": value for key, value in self.by_factor.items()},
+        }
+
+
+def run_graph_bench(
+    *,
+    data: str,
+    seed: int = 0,
+    extent: GraphExtent | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Tune, train and judge on one data set.
+
+    Args:
+        data: a data set's name, a folder, or `world`, which is made for the occasion.
+        seed: of what is hidden and of the vectors.
+        extent: how much is tried.
+        progress: told in a few words what runs next.
+
+    Returns:
+        What `json.dumps` takes.
+
+    Raises:
+        DataSetMissingError: the data set is not there.
+        SettingError: nobody has songs enough to hide some.
+    """
+    how, tell = extent or GraphExtent(), progress or _silent
+    tell("reading")
+    with ExitStack() as stack:
+        loaded = _load(data, how, stack)
+    validation, test = _stages(loaded, how, seed)
+    tuning = tune(validation, how, tell)
+    report = judge(test, tuning, tell=tell, rng=np.random.default_rng(derive_seed(seed, "draws")))
+    return {"bench": "graph", "data": data, "seed": seed, **report}
+
+
+def _load(data: str, how: GraphExtent, stack: ExitStack) -> LoadedData:
+    if data != WORLD:
+        return load(data)
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="fedrecall-bench-"))) / WORLD
+    write_world(generate(how.world), folder, format=TableFormat.PARQUET)
+    return load(str(folder))
+
+
+def _stages(data: LoadedData, how: GraphExtent, seed: int) -> tuple[Stage, Stage]:
+    """What settings are chosen on, and what they are judged on."""
+    listening, events = item_listening(data.tables.item), data.tables.item.events
+    share = how.hidden_share
+    test = hide_items(listening, events, share, seed=derive_seed(seed, "test"))
+    validation = hide_items(listening, test.events, share, seed=derive_seed(seed, "validation"))
+    return (
+        Stage(data, (test, validation), most_users=how.most_users, seed=seed),
+        Stage(data, (test,), most_users=how.most_users, seed=seed),
+    )
+
+
+def tune(stage: Stage, how: GraphExtent, tell: Progress) -> Tuning:
+    """Choose the popularity of plain Song2Vec first, and the relation factor beside it."""
+    plain = replace(how.model, relation_factor=0.0)
+    tell("tuning popularity")
+    vectors, plays = stage.train(plain), stage.sessions.plays()
+    by_popularity = {
+        power: stage.recall(stage.near(vectors.with_popularity(power, plays)))
+        for power in how.popularities
+    }
+    plain = replace(plain, popularity=_best(by_popularity))
+    by_factor = {0.0: by_popularity[plain.popularity]}
+    for factor in how.factors:
+        tell(f"tuning the relation factor: {factor:g}")
+        fused = stage.train(replace(plain, relation_factor=factor))
+        by_factor[factor] = stage.recall(stage.near(fused))
+    return Tuning(
+        plain=plain,
+        fused=replace(plain, relation_factor=_best(by_factor)),
+        by_popularity=by_popularity,
+        by_factor=by_factor,
+    )
+
+
+def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Generator) -> Report:
+    """Train with the chosen settings on all that may be seen, and ask for what is hidden."""
+    paths = GraphPaths(graph=stage.graph)
+    channels: dict[str, Channel] = {
+        POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
+        PATHS: paths,
+    }
+    for name, config in ((PLAIN, tuning.plain), (FUSED, tuning.fused)):
+        tell(f"training {name}")
+        channels[name] = stage.near(stage.train(config))
+    scores = {}
+    for name, channel in channels.items():
+        tell(f"asking {name}")
+        scores[name] = stage.scores(channel)
+    over_plain = _compared(scores[PLAIN], scores[FUSED], rng)
+    return {
+        "users": len(stage.users),
+        "songs": len(stage.split.items),
+        "entities": stage.graph.entities,
+        "edges": stage.graph.steps.nnz // 2,
+        "relations": list(stage.graph.relations),
+        "sessions": len(stage.sessions.starts) - 1,
+        "tuning": tuning.report(),
+        "systems": {
+            name: {key: float(value.mean()) for key, value in each.items()}
+            for name, each in scores.items()
+        },
+        "kg_over_song2vec": over_plain,
+        "kg_paths_over_popularity": _compared(scores[POPULAR], scores[PATHS], rng),
+        "figures": _figures(over_plain),
+        "reasons": stage.reasons(paths),
+    }
+
+
+def _compared(base: Scores, system: Scores, rng: np.random.Generator) -> Report:
+    """Differences with paired intervals over users, and each relative to the base."""
+    report: Report = {}
+    for metric in sorted({TUNED_BY, "recall@20", "ndcg@20", BAD_CASES} & base.keys()):
+        lift = paired_bootstrap(base[metric], system[metric], rng=rng)
+        relative = lift.relative
+        told = relative.reason if isinstance(relative, Undefined) else asdict(relative)
+        report[metric] = {"difference": asdict(lift.difference), "relative": told}
+    return report
+
+
+def _figures(over_plain: Report) -> Report:
+    """What the graph has to bring, and whether it does."""
+    gain = over_plain[TUNED_BY]["difference"]
+    figures = {"recall_gain_clear": {"low": gain["low"], "above": 0.0, "reached": gain["low"] > 0}}
+    relative = over_plain.get(BAD_CASES, {}).get("relative")
+    if isinstance(relative, dict):
+        fall = -relative["mean"]
+        figures["bad_cases_fall"] = {"measured": fall, "at_least": FALL, "reached": fall >= FALL}
+    return figures
+
+
+def _best(recall: Mapping[float, float]) -> float:
+    """The setting of highest recall; the first of equals."""
+    return max(recall, key=lambda key: recall[key])
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
