@@ -25,22 +25,13 @@ class AdagradTable:
     Source: Duchi et al. (JMLR 2011); one step size a row saves the memory of the others.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        rate: float,
-        generator: torch.Generator,
-        *,
-        decay: float = 0.0,
-    ) -> None:
-        self._decay = decay
+    def __init__(self, shape: tuple[int, int], rate: float, generator: torch.Generator) -> None:
         self.rows = (torch.rand(shape, generator=generator) - 0.5) / shape[1]
         self._squares = torch.zeros(shape[0])
         self._rate = rate
 
     def apply(self, rows: Tensor, gradient: Tensor) -> None:
         """Step along the gradient of some rows, each named once."""
-        gradient = gradient + self._decay * self.rows[rows]
         self._squares[rows] += gradient.square().mean(1)
         step = self._rate / (self._squares[rows].sqrt() + EPSILON)
         self.rows[rows] -= step[:, None] * gradient

@@ -33,7 +33,6 @@ from towers.song2vec_config import Song2VecConfig
 
 Ids = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-Watch = Callable[[int, float], None]
 SMOOTHING = 0.5  # plays that a song without any counts as having had, in its popularity
 
 
@@ -61,6 +60,24 @@ class SongVectors:
         return type(self)(history=self.history, items=items)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SongEpoch:
+    """How far training has come.
+
+    Args:
+        number: of the epoch, from 1.
+        loss: mean of its pairs.
+        vectors: makes the vectors as they are now.
+    """
+
+    number: int
+    loss: float
+    vectors: Callable[[], SongVectors] = field(repr=False)
+
+
+Watch = Callable[[SongEpoch], None]
+
+
 def train_song2vec(
     config: Song2VecConfig,
     sessions: Sessions,
@@ -76,7 +93,7 @@ def train_song2vec(
         sessions: what was played together.
         parts: (songs, parts) float32, what each song is made of; rows that sum to 1, or empty.
         seed: the same one gives the same vectors.
-        watch: told after each epoch its number and its mean loss a pair.
+        watch: told of each epoch.
 
     Raises:
         FeatureError: `parts` does not have a row a song, or holds what is not finite.
@@ -84,11 +101,12 @@ def train_song2vec(
     if parts.shape[0] != sessions.count or not np.isfinite(parts.data).all():
         raise FeatureError(f"parts must be finite, with {sessions.count} rows, not {parts.shape}")
     model = _Model(config, sessions, sp.csr_array(parts, dtype=np.float32), seed)
-    for epoch in range(config.epochs):
+    for number in range(1, config.epochs + 1):
         pairs = config.contexts.epoch(sessions, model.rng)
         losses = [model.learn(*batch) for batch in batches(pairs, config.batch_pairs)]
         if watch is not None:
-            watch(epoch, sum(losses) / max(1, len(pairs[0])))
+            loss = sum(losses) / max(1, len(pairs[0]))
+            watch(SongEpoch(number=number, loss=loss, vectors=model.vectors))
     return model.vectors()
 
 
@@ -107,12 +125,11 @@ class _Model:
         self._drawn = np.cumsum(self._plays**config.negative_power * (self._plays > 0))
 
     def _table(self, parts: sp.csr_array, generator: torch.Generator) -> ComposedTable:
-        def rows(count: int, decay: float) -> AdagradTable:
+        def rows(count: int) -> AdagradTable:
             config = self._config
-            shape = (count, config.dim)
-            return AdagradTable(shape, config.learning_rate, generator, decay=decay)
+            return AdagradTable((count, config.dim), config.learning_rate, generator)
 
-        own, shared = rows(parts.shape[0], self._config.decay), rows(parts.shape[1], 0.0)
+        own, shared = rows(parts.shape[0]), rows(parts.shape[1])
         return ComposedTable(parts, self._config.relation_factor, own=own, shared=shared)
 
     def learn(self, songs: Ids, near: Ids) -> float:

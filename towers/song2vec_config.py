@@ -27,11 +27,10 @@ class Song2VecConfig:
 
     dim: int = 64
     relation_factor: float = 1.0
-    epochs: int = 10
+    epochs: int = 12
     contexts: Contexts = field(default_factory=Contexts)
     learning_rate: float = 0.2
-    decay: float = 0.0
-    negatives: float = 2.0
+    negatives: float = 3.0
     negative_power: float = 0.5
     popularity: float = 0.25
     batch_pairs: int = 4096

@@ -22,6 +22,7 @@ from simulations.data import LoadedData, TableFormat, load
 from simulations.lift import Undefined, paired_bootstrap
 from simulations.warm import hide_items
 from simulations.world import PRESETS, WorldConfig, generate, write_world
+from towers.song2vec import SongEpoch
 from towers.song2vec_config import Song2VecConfig
 
 Progress = Callable[[str], None]
@@ -29,6 +30,7 @@ Report = dict[str, Any]
 
 WORLD: Final = "world"
 PLAIN, FUSED, PATHS, POPULAR = "song2vec", "kg", "kg-paths", "popularity"
+TUNED: Final = ("relation_factor", "epochs", "popularity")
 FALL: Final = 0.2  # share of the bad cases that the graph has to take away
 
 
@@ -37,17 +39,19 @@ class GraphExtent:
     """How much is tried.
 
     Args:
-        model: of Song2Vec; its relation factor and popularity are tuned.
+        model: of Song2Vec; its epochs are the most there are.
         factors: relation factors that are tried beside 0.
-        popularities: powers of the plays that are tried, with a relation factor of 0.
+        popularities: powers of the plays that are tried.
+        epochs: numbers of epochs that are tried, beside the model's.
         hidden_share: of each user's songs.
         most_users: users who are asked at most.
         world: what the data set `world` is made of.
     """
 
-    model: Song2VecConfig = field(default_factory=Song2VecConfig)
-    factors: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5)
+    model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=20))
+    factors: tuple[float, ...] = (1.0, 2.0, 4.0)
+    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375)
+    epochs: tuple[int, ...] = (3, 5, 8, 12)
     hidden_share: float = 0.2
     most_users: int = 3000
     world: WorldConfig = PRESETS["demo"]
@@ -55,21 +59,30 @@ class GraphExtent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """The settings that validation chose, and its recall for each that was tried."""
+    """Every setting that was tried, with its recall on what validation hides."""
 
-    plain: Song2VecConfig
-    fused: Song2VecConfig
-    by_popularity: Mapping[float, float]
-    by_factor: Mapping[float, float]
+    tried: Mapping[Song2VecConfig, float]
+
+    def best(self, *, fused: bool) -> Song2VecConfig:
+        """The best setting with the graph allowed, or without it."""
+        allowed = [config for config in self.tried if fused or not config.relation_factor]
+        return max(allowed, key=lambda config: self.tried[config])
 
     def report(self) -> Report:
-        """The part of the report that says how settings were chosen."""
+        """The chosen settings, and the best recall for each relation factor."""
+        by_factor: dict[str, float] = {}
+        for config, recall in self.tried.items():
+            key = f"{config.relation_factor:g}"
+            by_factor[key] = max(recall, by_factor.get(key, 0.0))
+        chosen = {PLAIN: self.best(fused=False), FUSED: self.best(fused=True)}
         return {
             "metric": TUNED_BY,
-            "popularity": self.plain.popularity,
-            "relation_factor": self.fused.relation_factor,
-            "by_popularity": {f"{key:g}": value for key, value in self.by_popularity.items()},
-            "by_relation_factor": {f"{key:g}": value for key, value in self.by_factor.items()},
+            "tried": len(self.tried),
+            "by_relation_factor": by_factor,
+            "chosen": {
+                name: {key: getattr(config, key) for key in TUNED}
+                for name, config in chosen.items()
+            },
         }
 
 
@@ -126,26 +139,23 @@ def _stages(data: LoadedData, how: GraphExtent, seed: int) -> tuple[Stage, Stage
 
 
 def tune(stage: Stage, how: GraphExtent, tell: Progress) -> Tuning:
-    """Choose the popularity of plain Song2Vec first, and the relation factor beside it."""
-    plain = replace(how.model, relation_factor=0.0)
-    tell("tuning popularity")
-    vectors, plays = stage.train(plain), stage.sessions.plays()
-    by_popularity = {
-        power: stage.recall(stage.near(vectors.with_popularity(power, plays)))
-        for power in how.popularities
-    }
-    plain = replace(plain, popularity=_best(by_popularity))
-    by_factor = {0.0: by_popularity[plain.popularity]}
-    for factor in how.factors:
-        tell(f"tuning the relation factor: {factor:g}")
-        fused = stage.train(replace(plain, relation_factor=factor))
-        by_factor[factor] = stage.recall(stage.near(fused))
-    return Tuning(
-        plain=plain,
-        fused=replace(plain, relation_factor=_best(by_factor)),
-        by_popularity=by_popularity,
-        by_factor=by_factor,
-    )
+    """Try every relation factor with every number of epochs and every popularity."""
+    tried: dict[Song2VecConfig, float] = {}
+    plays = stage.sessions.plays()
+    for factor in (0.0, *how.factors):
+        tell(f"tuning with a relation factor of {factor:g}")
+        model = replace(how.model, relation_factor=factor)
+
+        def note(epoch: SongEpoch, model: Song2VecConfig = model) -> None:
+            if epoch.number not in {*how.epochs, model.epochs}:
+                return
+            vectors = epoch.vectors()
+            for power in how.popularities:
+                config = replace(model, epochs=epoch.number, popularity=power)
+                tried[config] = stage.recall(vectors.with_popularity(power, plays))
+
+        stage.train(model, note)
+    return Tuning(tried=tried)
 
 
 def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Generator) -> Report:
@@ -155,7 +165,7 @@ def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Genera
         POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
         PATHS: paths,
     }
-    for name, config in ((PLAIN, tuning.plain), (FUSED, tuning.fused)):
+    for name, config in ((PLAIN, tuning.best(fused=False)), (FUSED, tuning.best(fused=True))):
         tell(f"training {name}")
         channels[name] = stage.near(stage.train(config))
     scores = {}
@@ -202,11 +212,6 @@ def _figures(over_plain: Report) -> Report:
         fall = -relative["mean"]
         figures["bad_cases_fall"] = {"measured": fall, "at_least": FALL, "reached": fall >= FALL}
     return figures
-
-
-def _best(recall: Mapping[float, float]) -> float:
-    """The setting of highest recall; the first of equals."""
-    return max(recall, key=lambda key: recall[key])
 
 
 def _silent(_: str) -> None:

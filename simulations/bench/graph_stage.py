@@ -7,20 +7,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 from parties.seeds import derive_seed
 from parties.sessions import sessions_of
 from recall.channels import Channel
 from recall.graph import Graph
+from recall.history import HistoryWeights
 from recall.index import FlatIndex
-from recall.metrics import user_metrics
+from recall.metrics import user_metrics, without
 from recall.query import Query
 from recall.song_neighbours import SongNeighbours
 from simulations.bad_cases import traits_of
 from simulations.data import LoadedData
 from simulations.knowledge import Shown, knowledge_graph
 from simulations.warm import WarmSplit
-from towers.song2vec import SongVectors, train_song2vec
+from towers.song2vec import SongVectors, Watch, train_song2vec
 from towers.song2vec_config import Song2VecConfig
 
 Ids = npt.NDArray[np.int64]
@@ -56,11 +58,21 @@ class Stage:
         self._seed = seed
         drawn = np.random.default_rng(derive_seed(seed, "users")).permutation(self.split.tested)
         self.users: Ids = np.sort(drawn[:most_users])
+        self._weights = self._history_weights()
 
-    def train(self, config: Song2VecConfig) -> SongVectors:
+    def train(self, config: Song2VecConfig, watch: Watch | None = None) -> SongVectors:
         """Song2Vec of this split."""
         seed = derive_seed(self._seed, "song2vec")
-        return train_song2vec(config, self.sessions, self._parts, seed=seed)
+        return train_song2vec(config, self.sessions, self._parts, seed=seed, watch=watch)
+
+    def _history_weights(self) -> sp.csr_array:
+        """(users, songs) how much each song counts in a query of each user asked."""
+        found = [HistoryWeights().of(self.split.histories[int(user)]) for user in self.users]
+        rows = np.repeat(np.arange(len(found)), [len(songs) for songs, _ in found])
+        columns = np.concatenate([songs for songs, _ in found])
+        weights = np.concatenate([each for _, each in found])
+        shape = (len(found), len(self.split.items))
+        return sp.csr_array(sp.coo_array((weights, (rows, columns)), shape=shape))
 
     def near(self, vectors: SongVectors) -> SongNeighbours:
         """The channel of some vectors."""
@@ -72,7 +84,7 @@ class Stage:
         )
 
     def scores(self, channel: Channel) -> Scores:
-        """Every metric of every user asked, and the milliseconds of an answer."""
+        """Every metric of every user asked, and the milliseconds of an answer with reasons."""
         began = time.perf_counter()
         ranked = self.split.ranked(channel, self.users, max(CUTOFFS))
         spent = (time.perf_counter() - began) * 1e3 / len(self.users)
@@ -82,9 +94,16 @@ class Stage:
             found[BAD_CASES] = self._traits.bad(ranked[:, : CUTOFFS[0]], heard)
         return {**found, "milliseconds": np.full(len(self.users), spent)}
 
-    def recall(self, channel: Channel) -> float:
-        """What settings are chosen by."""
-        return float(self.scores(channel)[TUNED_BY].mean())
+    def recall(self, vectors: SongVectors) -> float:
+        """What settings are chosen by: as `scores` of the channel, for all users in one search."""
+        known = self.split.visible[self.users]
+        longest = int(np.diff(known.indptr).max())
+        found, _ = FlatIndex(vectors.items).search(
+            np.asarray(self._weights @ vectors.history, np.float32), max(CUTOFFS) + longest
+        )
+        ranked = without(found, known, k=max(CUTOFFS))
+        truth = self.split.hidden[self.users]
+        return float(user_metrics(ranked, truth, cutoffs=CUTOFFS)[TUNED_BY].mean())
 
     def reasons(self, channel: Channel) -> list[str]:
         """Why the first user asked gets the first songs."""
