@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulations.cli.program import run
+from simulations.world import PRESETS, generate, write_world
 
 
 def measured(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -31,6 +34,15 @@ def test_the_exchange_is_measured_against_tutorial_ckks(capfd: pytest.CaptureFix
 def test_a_step_is_measured_by_stage(capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ("--rows", "128", "--dim", "32", "--columns", "2", "--partners", "2")
     assert measured(capfd, "step", *arguments)["bench"] == "step"
+
+
+def test_the_graph_is_measured_on_a_data_set(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    world = replace(PRESETS["small"], users=60, songs=60, mean_sessions=3.0)
+    write_world(generate(world), tmp_path / "made")
+    figures = measured(capfd, "graph", "--data", str(tmp_path / "made"), "--seed", "3")
+    assert (figures["bench"], figures["seed"], figures["songs"]) == ("graph", 3, 60)
 
 
 def test_without_json_every_figure_has_a_line_of_its_own(
