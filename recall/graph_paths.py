@@ -93,9 +93,9 @@ class Walks:
         np.add.at(total, place, weights)
         return Front(found[new], total[new])
 
-    def reach(self, song: int) -> Floats:
-        """(steps,) the weight with which each step came to a song."""
-        return np.array([front.at(np.array([song]))[0] for front in self.arrived])
+    def reach(self, songs: Ids) -> Floats:
+        """(steps, songs) the weight with which each step came to each song."""
+        return np.stack([front.at(songs) for front in self.arrived])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +130,20 @@ class GraphPaths:
             return NOTHING
         order = np.lexsort((scores.nodes, -scores.weights))[:k]
         items = scores.nodes[order]
-        reasons = tuple(reason(self.graph, self.explain(walks, int(item))) for item in items)
-        return Candidates(items, scores.weights[order].astype(np.float32), reasons)
+        return Candidates(
+            items, scores.weights[order].astype(np.float32), self.reasons(walks, items)
+        )
+
+    def reasons(self, walks: Walks, songs: Ids) -> tuple[str, ...]:
+        """Why walks came to each song, in words; an empty text where none came."""
+        came = walks.reach(songs)
+        hops, reached = np.argmax(came, axis=0), np.max(came, axis=0)
+        return tuple(
+            reason(self.graph, self._follow(walks, song, hop)) if weight else ""
+            for song, hop, weight in zip(
+                songs.tolist(), hops.tolist(), reached.tolist(), strict=True
+            )
+        )
 
     def walks(self, history: Ids) -> Walks:
         """All walks from a history that is not empty.
@@ -157,12 +169,16 @@ class GraphPaths:
         Raises:
             GraphError: no walk came to the song.
         """
-        came = walks.reach(song)
+        came = walks.reach(np.array([song]))[:, 0]
         if not came.any():
             raise GraphError(f"no walk came to song {song}")
+        return self._follow(walks, song, int(np.argmax(came)))
+
+    def _follow(self, walks: Walks, song: int, hop: int) -> Path:
+        """Follow a song back from the step that came to it."""
         nodes = [song]
-        for hop in range(int(np.argmax(came)), -1, -1):
-            nodes.append(self._before(walks.fronts[hop], nodes[-1]))
+        for front in reversed(walks.fronts[: hop + 1]):
+            nodes.append(self._before(front, nodes[-1]))
         return path_of(self.graph, nodes[::-1])
 
     def _before(self, front: Front, node: int) -> int:

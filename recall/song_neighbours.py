@@ -12,7 +12,6 @@ from recall.graph_paths import GraphPaths
 from recall.history import HistoryWeights
 from recall.index import Index
 from recall.query import Query
-from recall.reasons import reason
 
 Ids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
@@ -74,14 +73,11 @@ class SongNeighbours:
         return np.asarray(songs[np.argmax(shares, axis=0)])
 
     def _reasons(self, query: Query, items: Ids, nearest: Ids) -> tuple[str, ...]:
-        walks = self.paths.walks(query.history) if self.paths else None
-        played = set(query.history.tolist())
-
-        def tell(item: int, near: int) -> str:
-            if item in played:
-                return "played before"
-            if self.paths and walks and walks.reach(item).any():
-                return reason(self.paths.graph, self.paths.explain(walks, item))
-            return f"near to {self.labels[near]}"
-
-        return tuple(map(tell, items.tolist(), nearest.tolist()))
+        paths = ("",) * len(items)
+        if self.paths is not None:
+            paths = self.paths.reasons(self.paths.walks(query.history), items)
+        played = np.isin(items, query.history).tolist()
+        return tuple(
+            "played before" if again else path or f"near to {self.labels[near]}"
+            for again, path, near in zip(played, paths, nearest.tolist(), strict=True)
+        )
