@@ -135,7 +135,7 @@ class _Model:
     def learn(self, songs: Ids, near: Ids) -> float:
         """Step on a batch of pairs; returns the summed loss before the step."""
         count = self._config.shared_negatives
-        negatives = np.searchsorted(self._drawn, self.rng.random(count) * self._drawn[-1], "right")
+        negatives = _draw(self._drawn, count, self.rng)
         song_rows, song_place = np.unique(songs, return_inverse=True)
         near_rows, near_place = np.unique(np.concatenate([near, negatives]), return_inverse=True)
         song_found = self._songs.look_up(song_rows)
@@ -181,6 +181,12 @@ def skip_gram(
     by_songs = pull * near + push @ negatives
     by_contexts = torch.cat([pull * songs, push.T @ songs])
     return float(loss), by_songs, by_contexts
+
+
+def _draw(sums: Doubles, count: int, rng: np.random.Generator) -> Ids:
+    """`count` positions drawn by weights whose running sums are given."""
+    found = np.searchsorted(sums, rng.random(count) * sums[-1], side="right")
+    return np.minimum(found, len(sums) - 1)  # rounding may step over the last one
 
 
 def _summed(gradient: Tensor, place: Tensor, rows: int) -> Tensor:

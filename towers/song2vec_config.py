@@ -34,7 +34,7 @@ class Song2VecConfig:
     negative_power: float = 0.5
     popularity: float = 0.25
     batch_pairs: int = 4096
-    shared_negatives: int = 256
+    shared_negatives: int = 128
 
     def __post_init__(self) -> None:
         if min(self.dim, self.epochs, self.batch_pairs, self.shared_negatives) < 1:

@@ -48,8 +48,8 @@ class GraphExtent:
         world: what the data set `world` is made of.
     """
 
-    model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=20))
-    factors: tuple[float, ...] = (1.0, 2.0, 4.0)
+    model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=16))
+    factors: tuple[float, ...] = (1.0, 3.0)
     popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375)
     epochs: tuple[int, ...] = (3, 5, 8, 12)
     hidden_share: float = 0.2
@@ -160,26 +160,13 @@ def tune(stage: Stage, how: GraphExtent, tell: Progress) -> Tuning:
 
 def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Generator) -> Report:
     """Train with the chosen settings on all that may be seen, and ask for what is hidden."""
-    paths = GraphPaths(graph=stage.graph)
-    channels: dict[str, Channel] = {
-        POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
-        PATHS: paths,
-    }
-    for name, config in ((PLAIN, tuning.best(fused=False)), (FUSED, tuning.best(fused=True))):
-        tell(f"training {name}")
-        channels[name] = stage.near(stage.train(config))
     scores = {}
-    for name, channel in channels.items():
+    for name, channel in _channels(stage, tuning, tell).items():
         tell(f"asking {name}")
         scores[name] = stage.scores(channel)
     over_plain = _compared(scores[PLAIN], scores[FUSED], rng)
     return {
-        "users": len(stage.users),
-        "songs": len(stage.split.items),
-        "entities": stage.graph.entities,
-        "edges": stage.graph.steps.nnz // 2,
-        "relations": list(stage.graph.relations),
-        "sessions": len(stage.sessions.starts) - 1,
+        **stage.description(),
         "tuning": tuning.report(),
         "systems": {
             name: {key: float(value.mean()) for key, value in each.items()}
@@ -188,8 +175,18 @@ def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Genera
         "kg_over_song2vec": over_plain,
         "kg_paths_over_popularity": _compared(scores[POPULAR], scores[PATHS], rng),
         "figures": _figures(over_plain),
-        "reasons": stage.reasons(paths),
     }
+
+
+def _channels(stage: Stage, tuning: Tuning, tell: Progress) -> Mapping[str, Channel]:
+    channels: dict[str, Channel] = {
+        POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
+        PATHS: GraphPaths(graph=stage.graph),
+    }
+    for name, fused in ((PLAIN, False), (FUSED, True)):
+        tell(f"training {name}")
+        channels[name] = stage.near(stage.train(tuning.best(fused=fused)))
+    return channels
 
 
 def _compared(base: Scores, system: Scores, rng: np.random.Generator) -> Report:

@@ -13,6 +13,7 @@ from parties.seeds import derive_seed
 from parties.sessions import sessions_of
 from recall.channels import Channel
 from recall.graph import Graph
+from recall.graph_paths import GraphPaths
 from recall.history import HistoryWeights
 from recall.index import FlatIndex
 from recall.metrics import user_metrics, without
@@ -105,7 +106,15 @@ class Stage:
         truth = self.split.hidden[self.users]
         return float(user_metrics(ranked, truth, cutoffs=CUTOFFS)[TUNED_BY].mean())
 
-    def reasons(self, channel: Channel) -> list[str]:
-        """Why the first user asked gets the first songs."""
+    def description(self) -> Mapping[str, object]:
+        """What there is to learn from, and why the first user asked gets the first songs."""
         query = Query(history=self.split.histories[int(self.users[0])])
-        return list(channel.recall(query, SHOWN_REASONS).reasons)
+        return {
+            "users": len(self.users),
+            "songs": len(self.split.items),
+            "entities": self.graph.entities,
+            "edges": self.graph.steps.nnz // 2,
+            "relations": list(self.graph.relations),
+            "sessions": len(self.sessions.starts) - 1,
+            "reasons": list(GraphPaths(graph=self.graph).recall(query, SHOWN_REASONS).reasons),
+        }
