@@ -186,7 +186,7 @@ def skip_gram(
 def _draw(sums: Doubles, count: int, rng: np.random.Generator) -> Ids:
     """`count` positions drawn by weights whose running sums are given."""
     found = np.searchsorted(sums, rng.random(count) * sums[-1], side="right")
-    return np.minimum(found, len(sums) - 1)  # rounding may step over the last one
+    return np.asarray(np.minimum(found, len(sums) - 1))  # rounding may step over the last one
 
 
 def _summed(gradient: Tensor, place: Tensor, rows: int) -> Tensor:
