@@ -30,11 +30,11 @@ class Song2VecConfig:
     epochs: int = 12
     contexts: Contexts = field(default_factory=Contexts)
     learning_rate: float = 0.2
-    negatives: float = 3.0
+    negatives: float = 2.0
     negative_power: float = 0.5
     popularity: float = 0.25
     batch_pairs: int = 4096
-    shared_negatives: int = 128
+    shared_negatives: int = 256
 
     def __post_init__(self) -> None:
         if min(self.dim, self.epochs, self.batch_pairs, self.shared_negatives) < 1:

@@ -50,8 +50,8 @@ class GraphExtent:
 
     model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=16))
     factors: tuple[float, ...] = (1.0, 3.0)
-    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375)
-    epochs: tuple[int, ...] = (3, 5, 8, 12)
+    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5)
+    epochs: tuple[int, ...] = (5, 10)
     hidden_share: float = 0.2
     most_users: int = 3000
     world: WorldConfig = PRESETS["demo"]
