@@ -13,6 +13,7 @@ class Stage(Enum):
     TRAINING = "training"
     SERVING = "serving"
     BASELINES = "baselines"
+    CHANNELS = "channels"
     EVALUATION = "evaluation"
 
 

@@ -32,6 +32,8 @@ class ItemListening:
         songs: m rows of song features, or None.
         entry_points: (n,) where most of a user's plays began; empty text if unknown.
         segments: (n,) a category the item party knows of a user; empty text if unknown.
+        heard_at: (n, m) Unix seconds of the last play, where `weights` has an entry; None if the
+            events have no times.
     """
 
     users: Sequence[str] = field(repr=False)
@@ -41,12 +43,17 @@ class ItemListening:
     songs: Features | None = field(repr=False)
     entry_points: npt.NDArray[np.str_] = field(repr=False)
     segments: npt.NDArray[np.str_] = field(repr=False)
+    heard_at: sp.csr_array | None = field(default=None, repr=False)
 
     def item_data(self, hidden: Ids) -> ItemData:
         """What the item party brings when the listening of some users is hidden from it."""
         shown = np.ones(len(self.users), np.float32)
         shown[hidden] = 0
-        listening = sp.csr_array(sp.diags_array(shown) @ self.weights, dtype=np.float32)
+        return self.showing(sp.csr_array(sp.diags_array(shown) @ self.weights))
+
+    def showing(self, weights: sp.csr_array) -> ItemData:
+        """What the item party brings when it knows (n, m) `weights` and no other listening."""
+        listening = sp.csr_array(weights, dtype=np.float32)
         listening.eliminate_zeros()
         return ItemData(users=self.users, listening=listening, own=self.own, songs=self.songs)
 
@@ -57,7 +64,7 @@ def item_listening(tables: ItemTables) -> ItemListening:
     Raises:
         DataError: nobody listened to anything.
     """
-    events = _heard(tables.events)
+    events = heard(tables.events)
     if events.empty:
         raise DataError("no event is left to learn from: every one was skipped or weighs nothing")
     users = sorted({*events["user_id"], *(tables.users.ids if tables.users else ())})
@@ -70,6 +77,7 @@ def item_listening(tables: ItemTables) -> ItemListening:
         songs=_features(tables.items, items),
         entry_points=_most_frequent(events, "entry_point", users),
         segments=_segments(tables, users),
+        heard_at=_last_times(events, users, items),
     )
 
 
@@ -78,7 +86,7 @@ def partner_data(table: PartnerTable) -> PartnerData:
     return PartnerData(table.user_ids, _required(table.features, table.user_ids))
 
 
-def _heard(events: pd.DataFrame) -> pd.DataFrame:
+def heard(events: pd.DataFrame) -> pd.DataFrame:
     """Events that speak for a song: not skipped, and of a weight above 0."""
     kept = np.ones(len(events), dtype=bool)
     if "skipped" in events:
@@ -96,10 +104,30 @@ def _weights(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -
     elif "played_seconds" in events:
         seconds = events["played_seconds"].to_numpy(dtype=float)
         amount = np.maximum(np.nan_to_num(seconds, nan=1.0), 1.0)
+    matrix = sp.coo_array((amount, _places(events, users, items)), shape=(len(users), len(items)))
+    return sp.csr_array(matrix, dtype=np.float64)
+
+
+def _places(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -> tuple[Ids, Ids]:
+    """Row and column of every event."""
     rows = pd.Index(users).get_indexer(pd.Index(events["user_id"]))
     columns = pd.Index(items).get_indexer(pd.Index(events["item_id"]))
-    matrix = sp.coo_array((amount, (rows, columns)), shape=(len(users), len(items)))
-    return sp.csr_array(matrix, dtype=np.float64)
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def _last_times(
+    events: pd.DataFrame, users: Sequence[str], items: Sequence[str]
+) -> sp.csr_array | None:
+    """(n, m) when each user last heard each song, or None when events have no times."""
+    if "timestamp" not in events:
+        return None
+    rows, columns = _places(events, users, items)
+    order = np.lexsort((events["timestamp"].to_numpy(dtype=float), columns, rows))
+    rows, columns = rows[order], columns[order]
+    last = np.append((np.diff(rows) != 0) | (np.diff(columns) != 0), True)
+    times = events["timestamp"].to_numpy(dtype=float)[order][last]
+    shape = (len(users), len(items))
+    return sp.csr_array(sp.coo_array((times, (rows[last], columns[last])), shape=shape))
 
 
 def _features(frame: FeatureFrame | None, ids: Sequence[str]) -> Features | None:

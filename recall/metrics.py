@@ -109,6 +109,49 @@ def list_metrics(
     return scores
 
 
+def intra_list_diversity(
+    ranked: Ids, vectors: npt.ArrayLike, *, cutoffs: Sequence[int] = CUTOFFS
+) -> Mapping[str, Floats]:
+    """How unlike each other the items of every list are, at every cut-off k.
+
+    `diversity@k` is the mean of 1 - cosine over all pairs of the first k items: 0 when all point
+    one way, 1 when they have nothing in common, and 0 for a list of fewer than two.
+
+    Args:
+        ranked: (users, K) lists.
+        vectors: (items, dim) of every item, finite; an item of norm 0 is unlike all others.
+        cutoffs: list lengths, each between 1 and K.
+
+    Returns:
+        Name to (users,) float64, all in 0 … 2.
+
+    Raises:
+        ShapeError: the arrays do not fit together.
+
+    Source: Ziegler et al. (WWW 2005).
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    if rows.ndim != 2 or not np.isfinite(rows).all():
+        raise ShapeError("item vectors must be a finite (items, dim) matrix")
+    _check_ranked(ranked, shape=(len(ranked), len(rows)), cutoffs=cutoffs)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    units = rows / np.where(norms > 0, norms, 1.0)
+    return {f"diversity@{k}": _mean_distances(ranked[:, :k], units) for k in cutoffs}
+
+
+def _mean_distances(ranked: Ids, units: Floats) -> Floats:
+    shown = ranked != NO_ITEM
+    counts = shown.sum(axis=1)
+    sums = np.stack(
+        [units[row[here]].sum(axis=0) for row, here in zip(ranked, shown, strict=True)]
+    )
+    own = (np.where(shown, (units**2).sum(axis=1)[ranked], 0.0)).sum(axis=1)
+    # |Σ x|² = Σ |x|² + 2 · the cosines of all pairs.
+    cosines = ((sums**2).sum(axis=1) - own) / 2
+    pairs = counts * (counts - 1) / 2
+    return np.where(pairs > 0, 1 - cosines / np.maximum(pairs, 1), 0.0)
+
+
 def gini(counts: npt.ArrayLike) -> float:
     """How unequal non-negative `counts` are: 0 all equal, (n-1)/n all in one place.
 

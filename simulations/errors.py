@@ -8,6 +8,7 @@ SimulationError
 ├── RunStoppedError           a run stopped early and can be continued
 ├── NodeFailedError           a party of a federation on Flower's engine refused or failed
 ├── TaskFailedError           a part of a simulation failed in its process
+├── PeerMissingError          a program to compare with is not where it was said to be
 └── FetchError                a public data set could not be fetched
     ├── DownloadError         the server or the link failed, or sent too much
     ├── ChecksumError         the bytes are not the published ones
@@ -62,6 +63,10 @@ class TaskFailedError(SimulationError):
         super().__init__(message)
         self.kind = kind
         self.task = task
+
+
+class PeerMissingError(SimulationError):
+    """A program that a bench should compare with is not where it was said to be, or failed."""
 
 
 class FetchError(SimulationError):

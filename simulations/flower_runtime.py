@@ -32,7 +32,7 @@ from parties.data import ItemData, PartnerData
 from parties.events import Progress, Stage, Watcher, ignore_progress
 from parties.keys import load_keys, make_federation_keys, read_roster
 from parties.keys.ceremony import ROSTER
-from parties.listening import cold_users, item_listening, partner_data
+from parties.listening import item_listening, partner_data
 from parties.node.hosting import Host, host_job
 from parties.node.jobs import (
     Job,
@@ -51,8 +51,10 @@ from parties.settings import from_plain
 from simulations.clock import Clock
 from simulations.data import load
 from simulations.errors import NodeFailedError
+from simulations.holdout import hold_out
+from simulations.split import Split
 from simulations.tasks import Task
-from simulations.work import Carried, Split, cpu_seconds, peak_memory
+from simulations.work import Carried, cpu_seconds, peak_memory
 
 NODES: Final = "nodes"
 HUB: Final = "hub"  # in an order here: where the hub listens, which nobody knew before
@@ -131,8 +133,13 @@ class Nodes:
         if name != ITEM:
             return partner_data(next(each for each in tables.partners if each.name == name))
         listening = item_listening(tables.item)
-        share = self.task.evaluation.cold_share
-        return listening.item_data(cold_users(listening.weights, share, seed=config.seed))
+        split = hold_out(
+            listening,
+            self.task.evaluation,
+            seed=config.seed,
+            channels=bool(self.task.channels),
+        )
+        return listening.showing(split.shown)
 
 
 def carry_on_flower(split: Split, clock: Clock) -> Carried:

@@ -50,4 +50,5 @@ def listening_of(tables: FederationTables) -> Listening:
         partners={partner.name: partner_data(partner) for partner in tables.partners},
         entry_points=item.entry_points,
         segments=item.segments,
+        heard_at=item.heard_at,
     )

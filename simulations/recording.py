@@ -17,10 +17,10 @@ from simulations.lift import (
     partner_cohorts,
 )
 from simulations.listening import Listening
-from simulations.report import CostRecord, PrivacyRecord, RunRecord, SplitRecord
+from simulations.report import ChannelsRecord, CostRecord, PrivacyRecord, RunRecord, SplitRecord
 from simulations.run_folder import Plan
 from simulations.splits import cold_users
-from simulations.tasks import TaskKind, TaskResult
+from simulations.tasks import FIRST, TaskKind, TaskResult
 
 NOT_PARTNERS: Final = frozenset({ITEM, COORDINATOR})
 # Below this share of numbers cut to the fixed-point range a reader need not care.
@@ -82,6 +82,32 @@ def record_run(plan: Plan, listening: Listening, results: Results) -> RunRecord:
         notes=tuple(_notes(listening, results)),
         bootstrap_seed=config.seed,
         bootstrap_samples=plan.config.evaluation.bootstrap_samples,
+        channels=_channels(plan, results) if plan.channels else None,
+    )
+
+
+def _channels(plan: Plan, results: Results) -> ChannelsRecord:
+    """Every comparison of channels, split by split."""
+    done = {seed: results[seed, TaskKind.FUSION] for seed in plan.seeds}
+    groups: dict[str, tuple[SplitResult, ...]] = {}
+    for name in dict.fromkeys(group for each in done.values() for group in each.groups):
+        judged = [(seed, each) for seed, each in done.items() if each.groups.get(name)]
+        if judged:
+            groups[name] = tuple(
+                SplitResult(
+                    seed=seed, users=np.array(each.facts["users"][name]), systems=each.groups[name]
+                )
+                for seed, each in judged
+            )
+    fitting: dict[str, int] = {}
+    for each in done.values():
+        for group, users in each.facts["fitting_users"].items():
+            fitting[group] = fitting.get(group, 0) + users
+    return ChannelsRecord(
+        groups=groups,
+        weights=tuple(each.facts["weights"] for each in done.values()),
+        fitting_users=fitting,
+        new_songs=max(each.facts.get("new_songs", 0) for each in done.values()),
     )
 
 
@@ -101,7 +127,7 @@ def _notes(listening: Listening, results: Results) -> Iterator[str]:
 
 
 def _split(plan: Plan, listening: Listening, results: Results, seed: int) -> SplitRecord:
-    parts = [results[seed, kind] for kind in TaskKind]
+    parts = [results[seed, kind] for kind in FIRST]
     systems = sorted((s for part in parts for s in part.systems), key=_place)
     cold = cold_users(listening, plan.config.evaluation.cold_share, seed=seed)
     result = SplitResult(

@@ -21,6 +21,7 @@ from federation.errors import SettingError
 from parties.checkpoints import write_whole
 from parties.config import RunConfig
 from parties.settings import flatten, from_plain, override, to_plain
+from simulations.channels.names import ChannelName
 from simulations.errors import RunFolderError
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Runtime
@@ -67,6 +68,7 @@ class Plan:
         runtime: what runs the parties.
         model: what the item party trains.
         command: what to type to run it again.
+        channels: of the platform's own, compared and fused with the federated one.
     """
 
     data: str
@@ -75,6 +77,7 @@ class Plan:
     runtime: Runtime = Runtime.MEMORY
     model: str = "dssm"
     command: str = ""
+    channels: tuple[ChannelName, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -154,6 +157,7 @@ class RunFolder:
             "runtime": plan.runtime.value,
             "model": plan.model,
             "command": plan.command,
+            "channels": [channel.value for channel in plan.channels],
             "config": to_plain(plan.config),
         }
         text = json.dumps(content, indent=2) + "\n"
@@ -183,7 +187,7 @@ class RunFolder:
             return _plan(content)
         except KeyError as error:
             raise RunFolderError(f"{path} is damaged: it lacks {error}") from None
-        except (TypeError, SettingError) as error:
+        except (TypeError, ValueError, SettingError) as error:
             raise RunFolderError(f"{path} is damaged: {error}") from error
 
     def log(self, text: str) -> None:
@@ -208,4 +212,5 @@ def _plan(content: Mapping[str, Any]) -> Plan:
     runtime = content["runtime"]
     if runtime not in (each.value for each in Runtime):
         raise TypeError(f"runtime is {runtime!r}")
-    return Plan(splits=splits, config=config, runtime=Runtime(runtime), **texts)
+    channels = tuple(ChannelName(name) for name in content.get("channels", ()))
+    return Plan(splits=splits, config=config, runtime=Runtime(runtime), channels=channels, **texts)

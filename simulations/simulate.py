@@ -1,6 +1,6 @@
 """A whole simulation: every split, every system, one report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from simulations.recording import record_run
 from simulations.report import build_report, render_html, write_report, write_text
 from simulations.run_folder import WORLD, Plan, RunFolder
 from simulations.scheduler import Listener, run_tasks
-from simulations.tasks import Task, TaskKind, TaskResult
+from simulations.tasks import FIRST, Task, TaskKind, TaskResult
 from simulations.world import PRESETS, WorldConfig, generate, write_world
 
 DEMO_WORLD = "demo"
@@ -93,7 +93,8 @@ def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Map
     Raises:
         SimulationError, CheckpointError, OSError: a task failed, or the folder cannot be used.
     """
-    tasks = _tasks(run)
+    waves = _waves(run)
+    tasks = [task for wave in waves for task in wave]
     waiting = [task for task in tasks if not task.result_path.exists()]
     run.folder.log(f"{len(waiting)} of {len(tasks)} tasks to do: {run.plan.command}")
 
@@ -102,7 +103,8 @@ def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Map
             run.folder.log(f"{task.name}: {progress.stage.value} done")
         listen(task, progress)
 
-    run_tasks(waiting, note, processes=processes)
+    for wave in waves:
+        run_tasks([task for task in wave if task in waiting], note, processes=processes)
     results = {(task.seed, task.kind): TaskResult.load(task.result_path) for task in tasks}
     report = build_report(record_run(run.plan, run.listening, results))
     write_report(report, run.folder.report_json)
@@ -111,8 +113,17 @@ def simulate(run: Run, listen: Listener, *, processes: int | None = None) -> Map
     return report
 
 
-def _tasks(run: Run) -> list[Task]:
-    """Federated tasks first: they take longest."""
+def _waves(run: Run) -> list[list[Task]]:
+    """Tasks side by side, and after them those that need what they leave.
+
+    Federated tasks come first: they take longest.
+    """
+    if not run.plan.channels:
+        return [_tasks(run, FIRST)]
+    return [_tasks(run, (*FIRST, TaskKind.CHANNELS)), _tasks(run, (TaskKind.FUSION,))]
+
+
+def _tasks(run: Run, kinds: Sequence[TaskKind]) -> list[Task]:
     plan = run.plan
     return [
         Task(
@@ -123,7 +134,8 @@ def _tasks(run: Run) -> list[Task]:
             evaluation=plan.config.evaluation,
             folder=run.folder.split(seed),
             runtime=plan.runtime,
+            channels=plan.channels,
         )
-        for kind in TaskKind
+        for kind in kinds
         for seed in plan.seeds
     ]

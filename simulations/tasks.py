@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from parties.archive import Arrays, pack_arrays, unpack_arrays
 from parties.checkpoints import write_whole
 from parties.config import RunConfig
 from parties.errors import CheckpointError
+from simulations.channels.names import ChannelName
 from simulations.errors import RunFolderError
 from simulations.lift import SystemResult
 from simulations.report import EpochRecord
@@ -24,6 +25,12 @@ class TaskKind(Enum):
 
     FEDERATED = "federated"
     BASELINES = "baselines"
+    CHANNELS = "channels"  # the platform's own: trained, and their lists kept
+    FUSION = "fusion"  # of those lists with the federated one; after both
+
+
+FIRST: Final = (TaskKind.FEDERATED, TaskKind.BASELINES)  # of every run, side by side
+COLD: Final = ""  # the group of users that every run judges
 
 
 class Runtime(Enum):
@@ -45,6 +52,8 @@ class Task:
         evaluation: how it is judged.
         folder: where checkpoints and the result go.
         runtime: what runs the parties.
+        channels: which of the platform's own channels are compared and fused with the federated
+            one; none leaves every warm user's listening to training.
     """
 
     kind: TaskKind
@@ -54,6 +63,7 @@ class Task:
     evaluation: EvaluationConfig
     folder: Path
     runtime: Runtime = Runtime.MEMORY
+    channels: tuple[ChannelName, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,6 +82,8 @@ class TaskResult:
 
     Args:
         systems: judged on the split's cold users.
+        groups: name of a comparison of channels → systems, judged on its own users.
+        facts: figures of a comparison of channels that are nobody's score.
         curves: trained system → its epochs.
         seconds: stage → wall-clock seconds.
         cpu_seconds: of the process.
@@ -82,25 +94,33 @@ class TaskResult:
         continued: whether an earlier process did a part of the work, whose cost is unknown.
     """
 
-    systems: tuple[SystemResult, ...] = field(repr=False)
-    curves: Mapping[str, tuple[EpochRecord, ...]] = field(repr=False)
-    seconds: Mapping[str, float]
-    cpu_seconds: float
-    peak_memory_bytes: int
+    systems: tuple[SystemResult, ...] = field(default=(), repr=False)
+    curves: Mapping[str, tuple[EpochRecord, ...]] = field(default_factory=dict, repr=False)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
     sent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     values: int = 0
     clipped: int = 0
     continued: bool = False
+    groups: Mapping[str, tuple[SystemResult, ...]] = field(default_factory=dict, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def save(self, path: Path) -> None:
         """Write the result whole or not at all."""
+        groups = {COLD: self.systems, **self.groups}
         scores = {
-            f"{system.name}/{metric}": values
-            for system in self.systems
+            f"{group}/{system.name}/{metric}": values
+            for group, systems in groups.items()
+            for system in systems
             for metric, values in system.per_user.items()
         }
         rest = {
-            "lists": {system.name: dict(system.lists) for system in self.systems},
+            "lists": {
+                group: {system.name: dict(system.lists) for system in systems}
+                for group, systems in groups.items()
+            },
+            "facts": self.facts,
             "curves": {
                 name: [asdict(epoch) for epoch in curve] for name, curve in self.curves.items()
             },
@@ -121,21 +141,26 @@ class TaskResult:
         try:
             arrays = unpack_arrays(path.read_bytes())
             rest = json.loads(arrays.pop("rest").tobytes())
-            systems = tuple(_systems(arrays, rest.pop("lists")))
+            groups = {
+                group: tuple(_systems(arrays, group, lists))
+                for group, lists in rest.pop("lists").items()
+            }
             curves = {
                 name: tuple(EpochRecord(**epoch) for epoch in epochs)
                 for name, epochs in rest.pop("curves").items()
             }
-            return cls(systems=systems, curves=curves, **rest)
+            return cls(systems=groups.pop(COLD), groups=groups, curves=curves, **rest)
         except (CheckpointError, OSError, KeyError, ValueError, TypeError) as error:
             raise RunFolderError(
                 f"{path} is damaged: remove it, so that its task is done again"
             ) from error
 
 
-def _systems(arrays: Arrays, lists: Mapping[str, Mapping[str, float]]) -> Iterator[SystemResult]:
+def _systems(
+    arrays: Arrays, group: str, lists: Mapping[str, Mapping[str, float]]
+) -> Iterator[SystemResult]:
     for name, values in lists.items():
-        prefix = f"{name}/"
+        prefix = f"{group}/{name}/"
         scores: dict[str, Any] = {
             key.removeprefix(prefix): array
             for key, array in arrays.items()

@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from typing import Final
 
-import numpy as np
 import torch
 
 from parties.checkpoints import write_whole
-from parties.data import ItemData
 from parties.events import Progress, Stage, Watcher
 from parties.item import ItemOutcome
 from recall.index import FlatIndex
 from simulations.baselines import Pool, Trained
+from simulations.channels.federated import save_queries
+from simulations.channels.judging import judge_fusion
+from simulations.channels.recalling import recall_lists
 from simulations.clock import Clock
 from simulations.data import load
-from simulations.evaluation import Judge
 from simulations.federation import Scenario, run_federation
-from simulations.lift import SystemResult
-from simulations.listening import Listening, listening_of
+from simulations.listening import listening_of
 from simulations.report import EpochRecord
 from simulations.run_folder import PUBLIC_MODE
-from simulations.splits import cold_users
+from simulations.split import Split
 from simulations.tasks import Runtime, Task, TaskKind, TaskResult
 
 
@@ -39,8 +39,7 @@ def perform(task: Task, watch: Watcher) -> TaskResult:
     clock = Clock(watch)
     clock.enter(Stage.DATA)
     split = Split(task, listening_of(load(task.data).tables))
-    work = {TaskKind.FEDERATED: _federated, TaskKind.BASELINES: _baselines}[task.kind]
-    done = work(split, clock)
+    done = _WORK[task.kind](split, clock)
     result = replace(
         done,
         seconds=clock.seconds,
@@ -49,28 +48,6 @@ def perform(task: Task, watch: Watcher) -> TaskResult:
     )
     result.save(task.result_path)
     return result
-
-
-class Split:
-    """What a task works on: the data of one split, its cold users and their judge."""
-
-    def __init__(self, task: Task, listening: Listening) -> None:
-        self.task = task
-        self.config = replace(task.config, seed=task.seed)
-        self.listening = listening
-        self.cold = cold_users(listening, task.evaluation.cold_share, seed=task.seed)
-        self.item: ItemData = listening.item_data(self.cold)
-        popularity = np.bincount(self.item.listening.indices, minlength=len(listening.items))
-        self.judge = Judge(
-            users=self.cold,
-            truth=listening.weights[self.cold],
-            popularity=popularity.astype(np.float64),
-            top_k=task.evaluation.top_k,
-        )
-
-    def judged(self, name: str, trained: Trained) -> SystemResult:
-        """Score a trained system on the cold users."""
-        return self.judge.vectors(name, trained.queries[self.cold], trained.items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +73,10 @@ class Carried:
     peak_memory_bytes: int = 0
 
 
-Carrier = Callable[["Split", Clock], Carried]
+Carrier = Callable[[Split, Clock], Carried]
 
 
-def carry_in_memory(split: "Split", clock: Clock) -> Carried:
+def carry_in_memory(split: Split, clock: Clock) -> Carried:
     """Run every party in a thread of this process."""
     folder = split.task.folder / "parties"
     continued = folder.exists()
@@ -151,6 +128,8 @@ def _federated(split: Split, clock: Clock) -> TaskResult:
 
 def _publish(split: Split, trained: Trained) -> None:
     """Keep what serving needs: the index, and which song each of its numbers is."""
+    if split.task.channels:
+        save_queries(split.task.folder, trained.queries)
     FlatIndex(trained.items).save(split.task.folder / "index")
     songs = json.dumps(list(split.listening.items), ensure_ascii=False)
     write_whole(split.task.folder / "songs.json", songs.encode(), mode=PUBLIC_MODE)
@@ -197,6 +176,28 @@ def _curve(trained: Trained, clock: Clock | None) -> tuple[EpochRecord, ...]:
         )
         for each in trained.history
     )
+
+
+def _channels(split: Split, clock: Clock) -> TaskResult:
+    lists = recall_lists(split, clock)
+    lists.save(split.task.folder)
+    clock.enter(None)
+    return TaskResult()
+
+
+def _fusion(split: Split, clock: Clock) -> TaskResult:
+    clock.enter(Stage.EVALUATION)
+    result = judge_fusion(split)
+    clock.enter(None)
+    return result
+
+
+_WORK: Final[Mapping[TaskKind, Callable[[Split, Clock], TaskResult]]] = {
+    TaskKind.FEDERATED: _federated,
+    TaskKind.BASELINES: _baselines,
+    TaskKind.CHANNELS: _channels,
+    TaskKind.FUSION: _fusion,
+}
 
 
 def cpu_seconds() -> float:

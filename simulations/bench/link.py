@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from typing import Any, Final
 from parties.ciphers import GROUP_ROWS
 from parties.config import RunConfig
 from parties.settings import override
+from simulations.bench.figures import Bound, Wanted
 from simulations.bench.link_batches import Load, measure_round_trips
 from simulations.bench.link_processes import Processes, one_process
 from simulations.bench.link_runs import NodesRun, Site, prepare, run_on_nodes
@@ -35,27 +35,6 @@ Report = dict[str, Any]
 
 WORLD: Final = "world"
 WIRE_EPOCHS: Final = 2  # the first is not steady, the second is counted
-
-
-class Bound(Enum):
-    """On which side of a number a figure has to be."""
-
-    AT_MOST = "at_most"
-    AT_LEAST = "at_least"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A figure to reach."""
-
-    bound: Bound
-    value: float
-
-    def compared(self, measured: float) -> Report:
-        """The measured figure beside the wanted one."""
-        below = measured <= self.value
-        reached = below if self.bound is Bound.AT_MOST else measured >= self.value
-        return {"measured": measured, self.bound.value: self.value, "reached": reached}
 
 
 WANTED: Final[Mapping[str, Wanted]] = MappingProxyType(

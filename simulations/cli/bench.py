@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from simulations.bench.exchange import run_exchange_bench
 from simulations.bench.psi import run_psi_bench
+from simulations.bench.sequence_models import Model
 from simulations.bench.step import run_step_bench
 from simulations.cli.complaints import say
 
@@ -81,6 +83,73 @@ def link(
     bench = import_module("simulations.bench.link")
     extent = bench.QUICK if quick else bench.FULL
     _run(lambda say: bench.run_link_bench(extent=extent, progress=say), as_json=as_json)
+
+
+@app.command()
+def sequence(
+    data: Annotated[str, typer.Option(help="File, a user and their items a line; or world.")],
+    model: Annotated[Model, typer.Option(help="What is trained.")] = Model.ALL,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most, a model.")] = None,
+    peer_python: Annotated[
+        Path | None, typer.Option(help="Interpreter with RecTools 0.19, to compare costs with.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train sequence models afresh: full-ranking HR and NDCG of the last item, and the cost."""
+    # torch takes seconds to import, which other benches need not spend.
+    bench = import_module("simulations.bench.sequence")
+    wanted = bench.SequenceBench(
+        data=data, model=model, seed=seed, epochs=epochs, peer_python=peer_python
+    )
+    _run(lambda say: bench.run_sequence_bench(wanted, say), as_json=as_json)
+
+
+@app.command()
+def graph(
+    data: Annotated[str, typer.Option(help="A data set's name, a folder, or world.")] = "world",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is hidden, and of training.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Knowledge graph: Song2Vec with and without it, and its paths, for warm users."""
+    bench = import_module("simulations.bench.graph")
+    _run(lambda say: bench.run_graph_bench(data=data, seed=seed, progress=say), as_json=as_json)
+
+
+@app.command()
+def channels(
+    data: Annotated[str, typer.Option(help="Data set, or a folder.")] = "lastfm-2k",
+    share: Annotated[float, typer.Option(help="Share of each user's songs to hide.")] = 0.2,
+    splits: Annotated[int, typer.Option(help="Seeded splits to average over.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the first split.")] = 0,
+    peer_python: Annotated[
+        Path | None,
+        typer.Option(help="Interpreter with `implicit` and `lightfm-next`, to compare with."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find warm users' hidden songs: every channel, their fusion, and peers on the same split."""
+    bench = import_module("simulations.bench.channels")
+    asked = bench.Asked(data=data, share=share, splits=splits, seed=seed, peer_python=peer_python)
+    _run(lambda say: bench.run_channels_bench(asked, say), as_json=as_json)
+
+
+@app.command()
+def index(
+    size: Annotated[int, typer.Option(min=1, help="Songs.")] = 100_000,
+    dim: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 64,
+    k: Annotated[int, typer.Option("--k", min=1, help="Songs a query.")] = 200,
+    prior: Annotated[
+        bool, typer.Option("--prior", help="Let the last number be the songs' popularity.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Default index: speed at equal recall against bare FAISS, HNSW and Milvus, and memory."""
+    bench = import_module("simulations.bench.index")  # FAISS takes a while to import
+    _run(
+        lambda say: bench.run_index_bench(size=size, dim=dim, k=k, prior=prior, progress=say),
+        as_json=as_json,
+    )
 
 
 def _run(bench: Callable[[Callable[[str], None]], Mapping[str, Any]], *, as_json: bool) -> None:

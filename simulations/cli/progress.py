@@ -1,7 +1,7 @@
 """Progress bars: one line a running task, with stage, step, recall so far and time left."""
 
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,13 @@ from rich.table import Column
 
 from parties.events import Progress, Stage
 from simulations.tasks import Task, TaskKind
+
+_KINDS: Final = {
+    TaskKind.FEDERATED: "federation",
+    TaskKind.BASELINES: "comparison",
+    TaskKind.CHANNELS: "channels",
+    TaskKind.FUSION: "fusion",
+}
 
 
 class LiveProgress:
@@ -72,6 +79,6 @@ class LiveProgress:
 
 
 def _label(task: Task, progress: Progress) -> str:
-    kind = "federation" if task.kind is TaskKind.FEDERATED else "comparison"
+    kind = _KINDS[task.kind]
     what = f"{progress.stage.value} {progress.note}".strip()
     return f"split {task.seed} · {kind} · {what}"

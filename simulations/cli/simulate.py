@@ -18,6 +18,7 @@ from rich.console import Console
 from federation.errors import SettingError
 from federation.protocol.profile import Profile
 from parties.settings import parse_assignment
+from simulations.channels.names import NONE, ChannelName, parse_channels
 from simulations.cli.complaints import INTERRUPTED, say, sentence
 from simulations.cli.progress import LiveProgress
 from simulations.cli.summary import print_summary
@@ -64,6 +65,14 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
         ),
     ] = Runtime.MEMORY,
     model: Annotated[Model, typer.Option(help="The item party's model.")] = Model.DSSM,
+    channels: Annotated[
+        str,
+        typer.Option(
+            help="The platform's own channels to train beside the federated one, to compare and "
+            "fuse on warm and cold users: all, none, or names with commas: "
+            f"{', '.join(ChannelName)}."
+        ),
+    ] = NONE,
     splits: Annotated[
         int, typer.Option(min=1, help="Independent draws of who is cold; more, tighter figures.")
     ] = 1,
@@ -118,6 +127,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
                 runtime=runtime,
                 model=model.value,
                 command=_command_line(),
+                channels=parse_channels(channels),
             )
             run = begin(plan, out or _default_folder(plan))
     report = _watch(run, processes=processes)

@@ -76,7 +76,9 @@ def read_lastfm_2k(folder: Path, *, by_month: bool = False) -> LoadedData:
         ),
     )
     known = tagged["artistID"].isin(artists["id"])
-    return LoadedData(tables=tables, tags=_tags(tagged[known]))
+    return LoadedData(
+        tables=tables, tags=_tags(tagged[known]), tag_names=_tag_names(folder / "tags.dat")
+    )
 
 
 def read_lastfm_15k(folder: Path) -> LoadedData:
@@ -128,6 +130,14 @@ def _tags(tagged: pd.DataFrame) -> pd.DataFrame:
     ).drop_duplicates(ignore_index=True)
 
 
+def _tag_names(path: Path) -> Mapping[str, str]:
+    """What tags are called; only people read it, so it may be missing."""
+    if not path.is_file():
+        return {}
+    names = _read_text(path, ["tagID", "tagValue"], separator="\t", encoding="latin-1")
+    return dict(zip("tag=" + names["tagID"], names["tagValue"], strict=True))
+
+
 def _attribute(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows[["user_id", column]].drop_duplicates(ignore_index=True)
 
@@ -136,7 +146,9 @@ def _read_dat(path: Path, columns: list[str]) -> pd.DataFrame:
     return _read_text(path, columns, separator="\t")
 
 
-def _read_text(path: Path, columns: list[str], *, separator: str) -> pd.DataFrame:
+def _read_text(
+    path: Path, columns: list[str], *, separator: str, encoding: str = "utf-8"
+) -> pd.DataFrame:
     """Read a published file as text; only lastfm-15k's CSV may quote its fields."""
     if not path.is_file():
         raise DataSetMissingError(f"{path} does not exist; {how_to_get(path.parent.name)}")
@@ -147,7 +159,7 @@ def _read_text(path: Path, columns: list[str], *, separator: str) -> pd.DataFram
             dtype="str",
             keep_default_na=False,
             quoting=csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE,
-            encoding="utf-8",
+            encoding=encoding,
         )
     except (ValueError, pd.errors.ParserError) as error:
         raise DataSetDamagedError(f"{path} cannot be read ({error}); fetch it again") from error

@@ -1,6 +1,6 @@
 """A data set in memory, and what a simulation may only build once it knows the warm users."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -19,10 +19,12 @@ class LoadedData:
             warm users.
         tags: user_id, item_id, tag (text): which user gave which song which tag; None where a
             data set has no such thing.
+        tag_names: tag → what it is called, for people; empty if the data set does not say.
     """
 
     tables: FederationTables
     tags: pd.DataFrame | None = field(default=None, repr=False)
+    tag_names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

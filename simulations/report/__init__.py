@@ -4,6 +4,7 @@ from simulations.report.build import build_report, write_report, write_text
 from simulations.report.errors import IncompleteRunError, ReportError, ReportFormatError
 from simulations.report.html import render_html
 from simulations.report.record import (
+    ChannelsRecord,
     CostRecord,
     EpochRecord,
     PrivacyRecord,
@@ -14,6 +15,7 @@ from simulations.report.schema import SCHEMA, check, read_report
 
 __all__ = [
     "SCHEMA",
+    "ChannelsRecord",
     "CostRecord",
     "EpochRecord",
     "IncompleteRunError",

@@ -50,7 +50,7 @@ class Bar:
 def system_bars(report: Json, metric: str) -> tuple[Bar, ...]:
     """All systems by one metric, against the popularity list."""
     scores = {name: by_metric[metric] for name, by_metric in report["systems"].items()}
-    full = _full(s["high"] for s in scores.values())
+    full = full_width(s["high"] for s in scores.values())
     base = scores["popularity"]["mean"] / full * 100
     return tuple(
         Bar(
@@ -72,7 +72,7 @@ def system_bars(report: Json, metric: str) -> tuple[Bar, ...]:
 def cohort_bars(groups: Json) -> tuple[Bar, ...]:
     """The federated system in every cohort of one family that may be shown."""
     visible = {name: group for name, group in groups.items() if group["users"] is not None}
-    full = _full(group["systems"]["federated"]["high"] for group in visible.values())
+    full = full_width(group["systems"]["federated"]["high"] for group in visible.values())
     return tuple(
         Bar(
             label=name,
@@ -106,7 +106,7 @@ def amount_bars(amounts: Sequence[tuple[str, str, float, str]]) -> tuple[Bar, ..
     )
 
 
-def _full(highs: Iterable[float]) -> float:
+def full_width(highs: Iterable[float]) -> float:
     """The value at the right end: the first round number above all intervals."""
     return nice_ticks(0.0, max(highs, default=1.0) or 1.0, about=8)[-1]
 

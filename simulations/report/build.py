@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simulations.lift import Interval, Pooled, Study, Undefined, shown
+from simulations.lift import Interval, Pooled, Study, shown
+from simulations.report.channels import channels_section, lift, ratio
 from simulations.report.errors import IncompleteRunError
 from simulations.report.exposure import exposures
 from simulations.report.headline import headline
@@ -63,6 +64,10 @@ def build_report(run: RunRecord) -> Json:
             "people": len(np.unique(pooled.users)),
         },
     }
+    if run.channels is not None:
+        report["channels"] = channels_section(
+            run.channels, items=run.items, rng=rng, samples=run.bootstrap_samples
+        )
     check(report)
     return report
 
@@ -126,13 +131,13 @@ def _comparisons(study: Study) -> Json:
     return {
         "systems": {n: {m: asdict(study.mean(n, m)) for m in metrics} for n in names},
         "lift": {
-            f"{name}_vs_{base}": {m: _lift(study, name, base, m) for m in metrics}
+            f"{name}_vs_{base}": {m: lift(study, name, base, m) for m in metrics}
             for name, base in pairs
         },
         "retained_lift": {
             m: value.mean if isinstance(value, Interval) else None for m, value in retained.items()
         },
-        "retained_lift_intervals": {m: _ratio(value, "mean") for m, value in retained.items()},
+        "retained_lift_intervals": {m: ratio(value, "mean") for m, value in retained.items()},
     }
 
 
@@ -140,23 +145,9 @@ def _has_ceiling(names: tuple[str, ...]) -> bool:
     return {OWN, "central"} <= set(names)
 
 
-def _lift(study: Study, name: str, base: str, metric: str) -> Json:
-    return {
-        **_ratio(study.relative(name, base, metric), "relative"),
-        "absolute": asdict(study.difference(name, base, metric)),
-    }
-
-
-def _ratio(value: Interval | Undefined, key: str) -> Json:
-    """A ratio under `key`, or nulls and the reason why there is none."""
-    if isinstance(value, Undefined):
-        return {key: None, "low": None, "high": None, "reason": value.reason}
-    return {key: value.mean, "low": value.low, "high": value.high}
-
-
 def _headline(study: Study, run: RunRecord) -> Json:
-    lift = study.relative(FEDERATED, BASE, MAIN_METRIC)
-    said = headline(lift, cutoff=CUTOFF, noun=run.item_noun)
+    gain = study.relative(FEDERATED, BASE, MAIN_METRIC)
+    said = headline(gain, cutoff=CUTOFF, noun=run.item_noun)
     return {"metric": MAIN_METRIC, "sentence": said.sentence, "verdict": said.verdict.value}
 
 
@@ -191,7 +182,7 @@ def _cohort(pooled: Pooled, *, rng: np.random.Generator, samples: int) -> Json:
     return {
         "users": len(np.unique(pooled.users)),
         "systems": {name: asdict(study.mean(name, MAIN_METRIC)) for name in pooled.systems},
-        "lift": _lift(study, FEDERATED, BASE, MAIN_METRIC),
+        "lift": lift(study, FEDERATED, BASE, MAIN_METRIC),
     }
 
 

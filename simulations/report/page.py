@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulations.report.bars import Bar, amount_bars, cohort_bars, system_bars
+from simulations.report.channels_page import ChannelsPart, channels_part
 from simulations.report.charts import learning_charts, recall_chart, recall_cutoffs
 from simulations.report.glossary import GLOSSARY, Term
 from simulations.report.plots import Chart
@@ -87,6 +88,7 @@ class Page:
     all_metrics: tuple[Table, ...]
     lists: Table
     cohorts: tuple[Cohorts, ...]
+    channels: ChannelsPart | None
     curves: tuple[Curves, ...]
     seconds: tuple[Bar, ...]
     bytes: tuple[Bar, ...]
@@ -123,6 +125,7 @@ def lay_out(report: Json) -> Page:
         all_metrics=_all_metrics(report),
         lists=_lists(report),
         cohorts=_cohorts(report),
+        channels=channels_part(report, metric),
         curves=_curves(report),
         seconds=_seconds(report),
         bytes=_bytes(report),

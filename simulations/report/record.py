@@ -39,6 +39,24 @@ class SplitRecord:
     curves: Mapping[str, tuple[EpochRecord, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChannelsRecord:
+    """The platform's own channels beside the federated one.
+
+    Args:
+        groups: comparison (warm, cold, new songs) to one result a split; comparisons have users
+            and systems of their own.
+        weights: one a split: kind of user to channel to what the fusion thinks its signs worth.
+        fitting_users: comparison to the users, over all splits, that the fusion was fitted on.
+        new_songs: songs of the last split that were hidden from everybody; 0 without features.
+    """
+
+    groups: Mapping[str, tuple[SplitResult, ...]] = field(repr=False)
+    weights: tuple[Mapping[str, Mapping[str, Mapping[str, float]]], ...] = field(repr=False)
+    fitting_users: Mapping[str, int]
+    new_songs: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRecord:
     """What the run cost, over all splits.
@@ -96,6 +114,7 @@ class RunRecord:
         notes: sentences to print beside the figures.
         bootstrap_seed: what the intervals' draws come from.
         bootstrap_samples: number of draws.
+        channels: the comparison of channels; None where none was asked for.
     """
 
     data: str
@@ -115,3 +134,4 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     bootstrap_seed: int = 0
     bootstrap_samples: int = 2000
+    channels: ChannelsRecord | None = None

@@ -77,6 +77,28 @@ _PRIVACY = _object(
     }
 )
 
+_COMPARISON = _object(
+    {
+        "users": _COUNT,
+        "systems": _map(_map(_INTERVAL)),
+        "lists": _map(_map(_NUMBER)),
+        "lift": _map(_map(_RELATIVE)),
+    },
+    {"best_channel": _TEXT},
+)
+_CHANNELS = _object(
+    {
+        "comparisons": _map(_COMPARISON),
+        "fitting_users": _map(_COUNT),
+        "weights": _list(_map(_map(_map(_NUMBER)))),
+    },
+    {
+        "new_songs": _object(
+            {"songs": _COUNT, "random": _map(_NUMBER), "times_random": _map(_AMOUNT)}
+        )
+    },
+)
+
 SCHEMA: Json = {
     "title": "fedrecall lift report",
     **_object(
@@ -117,7 +139,8 @@ SCHEMA: Json = {
             "configuration": _map(_SETTING),
             "command": _TEXT,
             "notes": _list(_TEXT),
-        }
+        },
+        {"channels": _CHANNELS},
     ),
 }
 

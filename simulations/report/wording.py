@@ -42,6 +42,7 @@ _STAGES = {
     "serving": "embedding every user",
     "evaluation": "judging lists",
     "baselines": "systems to compare with",
+    "channels": "the platform\u2019s own channels",
 }
 _PHASES = {
     "alignment": "finding shared users",

@@ -42,8 +42,9 @@ def test_a_channel_answers_the_same_query_the_same_way(name: str, query: Query) 
 @pytest.mark.parametrize("name", CHANNELS)
 def test_what_a_query_excludes_is_never_fetched_and_makes_no_list_shorter(name: str) -> None:
     for query in QUERIES.values():
-        everything = CHANNELS[name].recall(query, 50).items
-        excluding = Query(vector=query.vector, history=query.history, excluded=everything[:1])
+        everything = fetch(CHANNELS[name], query, 50).items
+        excluded = np.concatenate([query.excluded, everything[:1]])
+        excluding = Query(vector=query.vector, history=query.history, excluded=excluded)
         assert fetch(CHANNELS[name], excluding, 50).items.tolist() == everything[1:].tolist()
         assert len(fetch(CHANNELS[name], excluding, 1)) == min(1, max(0, len(everything) - 1))
 

@@ -21,9 +21,10 @@ from simulations.clock import Clock
 from simulations.errors import NodeFailedError, SimulationError
 from simulations.flower_runtime import HUB, NodeFolders, Nodes, carry_on_flower
 from simulations.listening import Listening
+from simulations.split import Split
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Runtime, Task, TaskKind, TaskResult
-from simulations.work import Split, perform
+from simulations.work import perform
 
 PARTIES = (ITEM, "social", "video")
 

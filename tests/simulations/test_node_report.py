@@ -18,9 +18,9 @@ from simulations.federation import Scenario, run_federation
 from simulations.listening import Listening
 from simulations.node_report import finished_jobs, node_report
 from simulations.report import check
+from simulations.split import Split
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Task, TaskKind
-from simulations.work import Split
 
 SHARE = 0.2
 ITEM_FILE = """

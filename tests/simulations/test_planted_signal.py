@@ -12,9 +12,10 @@ from parties.events import ignore_progress
 from parties.settings import from_plain
 from simulations.data import load
 from simulations.listening import listening_of
+from simulations.split import Split
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Task, TaskKind
-from simulations.work import Split, perform
+from simulations.work import perform
 from simulations.world import PRESETS, generate, write_world
 
 SETTINGS = {

@@ -16,7 +16,8 @@ from federation.errors import PeerLostError
 from parties.config import COORDINATOR, ITEM, RunConfig
 from parties.events import Progress, Stage
 from parties.keys import make_federation_keys
-from simulations.bench.link import FULL, QUICK, Bound, Extent, Wanted, run_link_bench
+from simulations.bench.figures import Bound, Wanted
+from simulations.bench.link import FULL, QUICK, Extent, run_link_bench
 from simulations.bench.link_batches import Load, Opening, ask, measure_round_trips
 from simulations.bench.link_lines import LOOPBACK, TlsDoor, TlsLine, prompt, tls_context
 from simulations.bench.link_meter import Account, Meter, Window

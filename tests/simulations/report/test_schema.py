@@ -64,7 +64,7 @@ def test_a_report_without_a_key_is_refused(report: Json, key: str) -> None:
 
 
 def test_keys_of_later_versions_are_let_through(report: Json) -> None:
-    check({**report, "channels": {"kg": 0.1}})
+    check({**report, "serving": {"kg": 0.1}})
 
 
 def test_a_schema_keyword_the_reader_does_not_know_is_refused() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recall import CorruptIndexError, FlatIndex, ForeignIndexError, Manifest, ShapeError
-from recall.index import MANIFEST
+from recall.index.flat import MANIFEST
 
 
 def made_index(count: int = 40, dim: int = 5, *, seed: int = 0) -> FlatIndex:

@@ -1,20 +1,14 @@
-"""The description beside a saved index, and what makes it acceptable."""
+"""The description beside a saved flat index, and what makes it acceptable."""
 
 import json
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Self
 
 from recall.errors import ForeignIndexError
+from recall.index.kinds import Kind
 
 VERSION = 1
 _FIELDS = {"version": int, "kind": str, "dim": int, "count": int, "sha256": str}
-
-
-class Kind(StrEnum):
-    """How an index searches."""
-
-    FLAT_INNER_PRODUCT = "flat-inner-product"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +54,8 @@ class Manifest:
             raise ForeignIndexError(f"the manifest is not JSON: {error}") from error
         if not isinstance(found, dict) or not _has_fields(found):
             raise ForeignIndexError(f"the manifest must hold exactly {sorted(_FIELDS)}")
-        if found.pop("version") != VERSION or found["kind"] not in set(Kind):
-            raise ForeignIndexError(f"only version {VERSION} of {[*Kind]} can be read")
+        if found.pop("version") != VERSION or found["kind"] != Kind.FLAT_INNER_PRODUCT:
+            raise ForeignIndexError(f"only version {VERSION} of a flat index can be read")
         return cls(**{**found, "kind": Kind(found["kind"])})
 
 
