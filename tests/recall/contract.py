@@ -41,6 +41,10 @@ class LatestAndMean:
 
 SONGS: Final = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
+VECTORS: Final = np.array(
+    [[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.6], [0.3, 0.2], [-1, 0.4]], dtype=np.float32
+)
+
 # Four listeners of songs 0 … 5.
 PLAYS: Final = np.array(
     [[3, 0, 5, 1, 0, 0], [1, 0, 2, 1, 1, 0], [0, 0, 0, 2, 1, 1], [2, 0, 1, 0, 0, 4]]
@@ -59,9 +63,9 @@ CHANNELS: Final[Mapping[str, Channel]] = {
     "fusion": Fusion((TWO_TOWER, POPULARITY, RECENT)),
     "kg-paths": GraphPaths(graph=SMALL),
     "kg": SongNeighbours(
-        index=FlatIndex(SONGS),
-        history=SONGS,
-        items=SONGS,
+        index=FlatIndex(VECTORS),
+        history=VECTORS,
+        items=VECTORS,
         labels=SMALL.labels,
         paths=GraphPaths(graph=SMALL),
     ),
