@@ -168,19 +168,25 @@ def _ray(processes: int, folder: Path) -> Iterator[None]:
 
 
 def _start(ray: Any, processes: int, folder: Path) -> None:  # noqa: ANN401 - a module
-    for attempt in range(1, STARTS + 1):
-        try:
-            # Ray opens its folder to everyone, but not the parent.
-            ray.init(**_settings(processes), _temp_dir=str(folder / f"r{attempt}"))
-        except ValueError as error:
-            raise EngineError(f"Ray does not take its settings: {error}") from error
-        except (RuntimeError, OSError) as error:
-            ray.shutdown()
-            if attempt == STARTS:
-                raise EngineError(f"Ray did not start in {STARTS} attempts: {error}") from error
-            _LOG.warning("Ray did not start, and is started again: %s", error)
-        else:
-            return
+    attempt = 1
+    # Ray opens its folder to everyone, but not the parent.
+    while (failure := _failure(ray, processes, folder / f"r{attempt}")) is not None:
+        if attempt == STARTS:
+            raise EngineError(f"Ray did not start in {STARTS} attempts: {failure}") from failure
+        _LOG.warning("Ray did not start, and is started again: %s", failure)
+        attempt += 1
+
+
+def _failure(ray: Any, processes: int, folder: Path) -> Exception | None:  # noqa: ANN401
+    """What a start of Ray's failed with that may not happen again; None once it runs."""
+    try:
+        ray.init(**_settings(processes), _temp_dir=str(folder))
+    except ValueError as error:
+        raise EngineError(f"Ray does not take its settings: {error}") from error
+    except (RuntimeError, OSError) as error:
+        ray.shutdown()
+        return error
+    return None
 
 
 def _settings(processes: int) -> dict[str, Any]:
