@@ -10,8 +10,11 @@ from recall import (
     ShapeError,
     SongNeighbours,
 )
-from tests.recall.contract import VECTORS
 from tests.recall.made_graph import SMALL
+
+VECTORS = np.array(
+    [[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.6], [0.3, 0.2], [-1, 0.4]], dtype=np.float32
+)
 
 
 def channel(**changes: object) -> SongNeighbours:
