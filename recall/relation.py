@@ -34,7 +34,7 @@ class RelationConfig:
         ConfigError: a number is out of range.
     """
 
-    factor: float = 0.4
+    factor: float = 0.8
     floor: float = 0.01
 
     def __post_init__(self) -> None:

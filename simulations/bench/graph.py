@@ -109,10 +109,13 @@ def _channels(stage: Stage, tuning: Tuning, tell: Progress) -> Mapping[str, Chan
         POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
         PATHS: GraphPaths(graph=stage.graph),
     }
-    for name, fused in ((PLAIN, False), (FUSED, True)):
-        tell(f"training {name}")
-        setting = tuning.best(fused=fused)
-        channels[name] = stage.near(stage.train(setting.model), setting.relation)
+    chosen = {PLAIN: tuning.best(fused=False), FUSED: tuning.best(fused=True)}
+    vectors = {}
+    for model in dict.fromkeys(setting.model for setting in chosen.values()):
+        tell(f"training Song2Vec for {model.epochs} epochs")
+        vectors[model] = stage.train(model)
+    for name, setting in chosen.items():
+        channels[name] = stage.near(vectors[setting.model], setting.relation)
     return channels
 
 

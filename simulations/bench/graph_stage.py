@@ -58,7 +58,6 @@ class Stage:
         shown = Shown(warm_users=frozenset(self.split.users), hidden=hidden)
         self.graph: Graph = knowledge_graph(data, self.split.items, shown)
         self.sessions = sessions_of(self.split.events, self.split.items)
-        self._parts = self.graph.parts_of_songs()
         self._traits = traits_of(data, self.split.items)
         self._seed = seed
         drawn = np.random.default_rng(derive_seed(seed, "users")).permutation(self.split.tested)
@@ -68,7 +67,7 @@ class Stage:
     def train(self, config: Song2VecConfig, watch: Watch | None = None) -> SongVectors:
         """Song2Vec of this split."""
         seed = derive_seed(self._seed, "song2vec")
-        return train_song2vec(config, self.sessions, self._parts, seed=seed, watch=watch)
+        return train_song2vec(config, self.sessions, seed=seed, watch=watch)
 
     def _history_weights(self) -> sp.csr_array:
         """(users, songs) how much each song counts in a query of each user asked."""

@@ -31,11 +31,9 @@ class GraphExtent:
         world: what the data set `world` is made of.
     """
 
-    model: Song2VecConfig = field(
-        default_factory=lambda: Song2VecConfig(epochs=16, relation_factor=0.0)
-    )
-    factors: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
-    floors: tuple[float, ...] = (0.001, 0.01, 0.1)
+    model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=16))
+    factors: tuple[float, ...] = (0.4, 0.8, 1.6)
+    floors: tuple[float, ...] = (0.01, 0.1)
     popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375)
     epochs: tuple[int, ...] = (10,)
     hidden_share: float = 0.2

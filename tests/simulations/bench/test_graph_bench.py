@@ -16,7 +16,8 @@ from towers.song2vec_config import Song2VecConfig
 
 SMALL = GraphExtent(
     model=Song2VecConfig(dim=16, epochs=2, contexts=Contexts(draws=2)),
-    factors=(1.0,),
+    factors=(0.8,),
+    floors=(0.01, 0.1),
     popularities=(0.0, 0.25),
     epochs=(1,),
     world=replace(PRESETS["small"], users=200),
@@ -63,8 +64,11 @@ def test_a_report_survives_json_and_has_every_system_on_the_same_users(
 
 def test_every_combination_is_tried_and_the_graph_may_be_refused(report: dict[str, Any]) -> None:
     tuning = report["tuning"]
-    assert tuning["tried"] == 2 * 2 * 2  # factors, epochs, popularities
+    assert (
+        tuning["tried"] == (1 + 1 * 2) * 2 * 2
+    )  # none and factors by floors, epochs, popularities
     assert tuning["chosen"]["song2vec"]["relation_factor"] == 0
+    assert tuning["chosen"]["song2vec"]["relation_floor"] is None
     best = max(tuning["by_relation_factor"], key=tuning["by_relation_factor"].get)
     assert tuning["chosen"]["kg"]["relation_factor"] == float(best)
 
