@@ -80,9 +80,9 @@ class SongNeighbours:
     def _best(self, mean: Vectors, walks: Walks | None, k: int) -> tuple[Ids, Vectors]:
         """The `k` songs of highest score, best first.
 
-        Songs that no walk came to keep the order of their inner products, and one of them is
-        passed by every song that the index puts before it. So none is missed that the index
-        does not have among its first `k`, and that no walk came to.
+        Songs that no walk came to all have the lowest relation score. Whatever the index puts
+        before such a song stays before it, so one that is among the best `k` is among the
+        index's first `k`: no song is missed, as long as the index misses none.
         """
         found, products = self.index.search(mean[np.newaxis], k)
         if walks is None or not self.relation.factor:
