@@ -34,8 +34,8 @@ class RelationConfig:
         ConfigError: a number is out of range.
     """
 
-    factor: float = 0.8
-    floor: float = 0.01
+    factor: float = 1.6
+    floor: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 <= self.factor < math.inf or not 0 < self.floor <= 1:
