@@ -43,6 +43,7 @@ from recall.query import Query
 from recall.reasons import Path, path_of, reason
 from recall.recent import RecentConfig, RecentNeighbours
 from recall.recommendation import Fused, Recommendation, Source
+from recall.relation import RelationConfig
 from recall.sequence import HistoryEncoder, Merging, NearestInterests, Sharing
 from recall.song_neighbours import SongNeighbours
 
@@ -101,6 +102,7 @@ __all__ = [
     "RecentConfig",
     "RecentNeighbours",
     "Recommendation",
+    "RelationConfig",
     "ShapeError",
     "Sharing",
     "SongNeighbours",

@@ -114,44 +114,6 @@ class Graph:
             return 0
         return int(self.kinds[place])
 
-    def parts_of_songs(self, *, hops: int = 2, decay: float = 0.5) -> sp.csr_array:
-        """What each song is made of: the entities within some hops of it.
-
-        A hop further away counts `decay` times as much. Walks go through entities only, as
-        those of `recall.graph_paths` do; songs that an edge joins are parts of each other and
-        of themselves.
-
-        Args:
-            hops: at least 1.
-            decay: in (0, 1].
-
-        Returns:
-            (songs, nodes) float32, rows that sum to 1; a song without edges has an empty row.
-
-        Raises:
-            GraphError: `hops` or `decay` is out of range.
-        """
-        if hops < 1 or not 0 < decay <= 1:
-            raise GraphError("hops must be at least 1 and decay in (0, 1]")
-        onward = self.steps[self.songs :, self.songs :]
-        reached = self.steps[: self.songs, self.songs :]
-        near = self.steps[: self.songs, : self.songs]
-        entities = reached
-        for hop in range(1, hops):
-            reached = reached @ onward
-            entities = entities + decay**hop * reached
-        own = near + sp.diags_array(np.asarray(near.sum(axis=1)).ravel())
-        return _shares(sp.csr_array(sp.hstack([own, entities])))
-
-
-def _shares(matrix: sp.csr_array) -> sp.csr_array:
-    """Every row that is not empty scaled to sum 1."""
-    sums = np.asarray(matrix.sum(axis=1)).ravel()
-    scale = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
-    scaled = sp.csr_array(sp.diags_array(scale) @ matrix, dtype=np.float32)
-    scaled.eliminate_zeros()
-    return scaled
-
 
 def _check(edges: Edges, *, songs: int, nodes: int, relations: Sequence[str]) -> None:
     if not 1 <= songs <= nodes:

@@ -1,17 +1,13 @@
 """Song2Vec: songs that are played together come to lie near each other.
 
 Skip-gram with negative sampling over sessions: the vector u of a song is drawn towards the
-context vectors v of songs near it, and away from those of songs drawn at random. A knowledge
-graph enters by the relation factor gamma: both vectors of a song are its own part plus gamma
-times the mean of those of what it is made of (artist, album, tags …), which all songs that share
-them share. With gamma = 0 this is plain Song2Vec.
+context vectors v of songs near it, and away from those of songs drawn at random.
 
 At the optimum u·v = log(P(song | near) / P(drawn as a negative)), so log P(drawn) gives back the
 popularity that negative sampling takes away; `popularity` says how much of it a ranking gets.
 
 Source: Mikolov et al. (NeurIPS 2013); Barkan & Koenigstein (MLSP 2016) for sessions as
-sentences; Levy & Goldberg (NeurIPS 2014) for the optimum; Wang et al. (KDD 2018), who add the
-vectors of an item's attributes to its own.
+sentences; Levy & Goldberg (NeurIPS 2014) for the optimum.
 """
 
 from collections.abc import Callable
@@ -20,13 +16,11 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from towers.composed import AdagradTable, ComposedTable
-from towers.errors import FeatureError
+from towers.adagrad import AdagradTable
 from towers.features import Floats
 from towers.sessions import Sessions, batches
 from towers.song2vec_config import Song2VecConfig
@@ -81,7 +75,6 @@ Watch = Callable[[SongEpoch], None]
 def train_song2vec(
     config: Song2VecConfig,
     sessions: Sessions,
-    parts: sp.csr_array,
     *,
     seed: int,
     watch: Watch | None = None,
@@ -91,16 +84,10 @@ def train_song2vec(
     Args:
         config: how.
         sessions: what was played together.
-        parts: (songs, parts) float32, what each song is made of; rows that sum to 1, or empty.
         seed: the same one gives the same vectors.
         watch: told of each epoch.
-
-    Raises:
-        FeatureError: `parts` does not have a row a song, or holds what is not finite.
     """
-    if parts.shape[0] != sessions.count or not np.isfinite(parts.data).all():
-        raise FeatureError(f"parts must be finite, with {sessions.count} rows, not {parts.shape}")
-    model = _Model(config, sessions, sp.csr_array(parts, dtype=np.float32), seed)
+    model = _Model(config, sessions, seed)
     for number in range(1, config.epochs + 1):
         pairs = config.contexts.epoch(sessions, model.rng)
         losses = [model.learn(*batch) for batch in batches(pairs, config.batch_pairs)]
@@ -113,43 +100,32 @@ def train_song2vec(
 class _Model:
     """Both tables of vectors, and where negatives come from."""
 
-    def __init__(
-        self, config: Song2VecConfig, sessions: Sessions, parts: sp.csr_array, seed: int
-    ) -> None:
+    def __init__(self, config: Song2VecConfig, sessions: Sessions, seed: int) -> None:
         self._config = config
         self.rng = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
-        self._songs = self._table(parts, generator)
-        self._contexts = self._table(parts, generator)
+        shape = sessions.count, config.dim
+        self._songs = AdagradTable(shape, config.learning_rate, generator)
+        self._contexts = AdagradTable(shape, config.learning_rate, generator)
         self._plays = sessions.plays()
         self._drawn = np.cumsum(self._plays**config.negative_power * (self._plays > 0))
-
-    def _table(self, parts: sp.csr_array, generator: torch.Generator) -> ComposedTable:
-        def rows(count: int) -> AdagradTable:
-            config = self._config
-            return AdagradTable((count, config.dim), config.learning_rate, generator)
-
-        own, shared = rows(parts.shape[0]), rows(parts.shape[1])
-        return ComposedTable(parts, self._config.relation_factor, own=own, shared=shared)
 
     def learn(self, songs: Ids, near: Ids) -> float:
         """Step on a batch of pairs; returns the summed loss before the step."""
         count = self._config.shared_negatives
         negatives = _draw(self._drawn, count, self.rng)
-        song_rows, song_place = np.unique(songs, return_inverse=True)
-        near_rows, near_place = np.unique(np.concatenate([near, negatives]), return_inverse=True)
-        song_found = self._songs.look_up(song_rows)
-        near_found = self._contexts.look_up(near_rows)
-        place = torch.from_numpy(song_place), torch.from_numpy(near_place)
-        u, v = song_found.vectors[place[0]], near_found.vectors[place[1]]
+        song_rows, song_place = _distinct(songs)
+        near_rows, near_place = _distinct(np.concatenate([near, negatives]))
+        u = self._songs.rows[song_rows][song_place]
+        v = self._contexts.rows[near_rows][near_place]
         ratio = self._config.negatives / count
         loss, du, dv = skip_gram(u, v[: len(near)], v[len(near) :], ratio=ratio)
-        self._songs.apply(song_found, _summed(du, place[0], len(song_rows)))
-        self._contexts.apply(near_found, _summed(dv, place[1], len(near_rows)))
+        self._songs.apply(song_rows, _summed(du, song_place, len(song_rows)))
+        self._contexts.apply(near_rows, _summed(dv, near_place, len(near_rows)))
         return loss
 
     def vectors(self) -> SongVectors:
-        songs, items = self._songs.vectors(), self._contexts.vectors()
+        songs, items = self._songs.rows.numpy(), self._contexts.rows.numpy()
         ones = np.ones((len(songs), 1), np.float32)
         found = SongVectors(history=np.hstack([songs, ones]), items=np.hstack([items, ones]))
         return found.with_popularity(self._config.popularity, self._plays)
@@ -187,6 +163,12 @@ def _draw(sums: Doubles, count: int, rng: np.random.Generator) -> Ids:
     """`count` positions drawn by weights whose running sums are given."""
     found = np.searchsorted(sums, rng.random(count) * sums[-1], side="right")
     return np.asarray(np.minimum(found, len(sums) - 1))  # rounding may step over the last one
+
+
+def _distinct(songs: Ids) -> tuple[Tensor, Tensor]:
+    """The different songs, ascending, and the place of each song given among them."""
+    found, place = np.unique(songs, return_inverse=True)
+    return torch.from_numpy(found), torch.from_numpy(place)
 
 
 def _summed(gradient: Tensor, place: Tensor, rows: int) -> Tensor:

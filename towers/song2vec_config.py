@@ -12,8 +12,6 @@ class Song2VecConfig:
 
     Args:
         dim: width of a vector.
-        relation_factor: gamma, how much of a song's vector comes from the knowledge graph; 0 is
-            plain Song2Vec.
         epochs: passes over the sessions.
         contexts: which songs are taught with which.
         learning_rate: of Adagrad.
@@ -26,7 +24,6 @@ class Song2VecConfig:
     """
 
     dim: int = 64
-    relation_factor: float = 1.0
     epochs: int = 12
     contexts: Contexts = field(default_factory=Contexts)
     learning_rate: float = 0.2
@@ -39,9 +36,7 @@ class Song2VecConfig:
     def __post_init__(self) -> None:
         if min(self.dim, self.epochs, self.batch_pairs, self.shared_negatives) < 1:
             raise ConfigError("dim, epochs, batch_pairs and shared_negatives must be at least 1")
-        if not 0 <= self.negative_power <= 1 or min(self.relation_factor, self.popularity) < 0:
-            raise ConfigError(
-                "negative_power must be in [0, 1], relation_factor and popularity at least 0"
-            )
+        if not 0 <= self.negative_power <= 1 or self.popularity < 0:
+            raise ConfigError("negative_power must be in [0, 1] and popularity at least 0")
         if self.learning_rate <= 0 or self.negatives <= 0:
             raise ConfigError("learning_rate and negatives must be above 0")

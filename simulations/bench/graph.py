@@ -6,7 +6,7 @@ by is hidden from the rest in the same way, so nothing that is asked for decides
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -18,72 +18,18 @@ from parties.seeds import derive_seed
 from recall.channels import Channel, Popularity
 from recall.graph_paths import GraphPaths
 from simulations.bench.graph_stage import BAD_CASES, TUNED_BY, Scores, Stage
+from simulations.bench.graph_tuning import FUSED, PLAIN, GraphExtent, Tuning, tune
 from simulations.data import LoadedData, TableFormat, load
 from simulations.lift import Undefined, paired_bootstrap
 from simulations.warm import hide_items
-from simulations.world import PRESETS, WorldConfig, generate, write_world
-from towers.song2vec import SongEpoch
-from towers.song2vec_config import Song2VecConfig
+from simulations.world import generate, write_world
 
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 
 WORLD: Final = "world"
-PLAIN, FUSED, PATHS, POPULAR = "song2vec", "kg", "kg-paths", "popularity"
-TUNED: Final = ("relation_factor", "epochs", "popularity")
+PATHS, POPULAR = "kg-paths", "popularity"
 FALL: Final = 0.2  # share of the bad cases that the graph has to take away
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphExtent:
-    """How much is tried.
-
-    Args:
-        model: of Song2Vec; its epochs are the most there are.
-        factors: relation factors that are tried beside 0.
-        popularities: powers of the plays that are tried.
-        epochs: numbers of epochs that are tried, beside the model's.
-        hidden_share: of each user's songs.
-        most_users: users who are asked at most.
-        world: what the data set `world` is made of.
-    """
-
-    model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=16))
-    factors: tuple[float, ...] = (1.0, 3.0)
-    popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5)
-    epochs: tuple[int, ...] = (5, 10)
-    hidden_share: float = 0.2
-    most_users: int = 3000
-    world: WorldConfig = PRESETS["demo"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """Every setting that was tried, with its recall on what validation hides."""
-
-    tried: Mapping[Song2VecConfig, float]
-
-    def best(self, *, fused: bool) -> Song2VecConfig:
-        """The best setting with the graph allowed, or without it."""
-        allowed = [config for config in self.tried if fused or not config.relation_factor]
-        return max(allowed, key=lambda config: self.tried[config])
-
-    def report(self) -> Report:
-        """The chosen settings, and the best recall for each relation factor."""
-        by_factor: dict[str, float] = {}
-        for config, recall in self.tried.items():
-            key = f"{config.relation_factor:g}"
-            by_factor[key] = max(recall, by_factor.get(key, 0.0))
-        chosen = {PLAIN: self.best(fused=False), FUSED: self.best(fused=True)}
-        return {
-            "metric": TUNED_BY,
-            "tried": len(self.tried),
-            "by_relation_factor": by_factor,
-            "chosen": {
-                name: {key: getattr(config, key) for key in TUNED}
-                for name, config in chosen.items()
-            },
-        }
 
 
 def run_graph_bench(
@@ -138,26 +84,6 @@ def _stages(data: LoadedData, how: GraphExtent, seed: int) -> tuple[Stage, Stage
     )
 
 
-def tune(stage: Stage, how: GraphExtent, tell: Progress) -> Tuning:
-    """Try every relation factor with every number of epochs and every popularity."""
-    tried: dict[Song2VecConfig, float] = {}
-    plays = stage.sessions.plays()
-    for factor in (0.0, *how.factors):
-        tell(f"tuning with a relation factor of {factor:g}")
-        model = replace(how.model, relation_factor=factor)
-
-        def note(epoch: SongEpoch, model: Song2VecConfig = model) -> None:
-            if epoch.number not in {*how.epochs, model.epochs}:
-                return
-            vectors = epoch.vectors()
-            for power in how.popularities:
-                config = replace(model, epochs=epoch.number, popularity=power)
-                tried[config] = stage.recall(vectors.with_popularity(power, plays))
-
-        stage.train(model, note)
-    return Tuning(tried=tried)
-
-
 def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Generator) -> Report:
     """Train with the chosen settings on all that may be seen, and ask for what is hidden."""
     scores = {}
@@ -183,9 +109,13 @@ def _channels(stage: Stage, tuning: Tuning, tell: Progress) -> Mapping[str, Chan
         POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
         PATHS: GraphPaths(graph=stage.graph),
     }
-    for name, fused in ((PLAIN, False), (FUSED, True)):
-        tell(f"training {name}")
-        channels[name] = stage.near(stage.train(tuning.best(fused=fused)))
+    chosen = {PLAIN: tuning.best(fused=False), FUSED: tuning.best(fused=True)}
+    vectors = {}
+    for model in dict.fromkeys(setting.model for setting in chosen.values()):
+        tell(f"training Song2Vec for {model.epochs} epochs")
+        vectors[model] = stage.train(model)
+    for name, setting in chosen.items():
+        channels[name] = stage.near(vectors[setting.model], setting.relation)
     return channels
 
 

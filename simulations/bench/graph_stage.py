@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from recall.graph import Graph
 from recall.graph_paths import GraphPaths
 from recall.history import HistoryWeights
 from recall.index import FlatIndex
-from recall.metrics import user_metrics, without
+from recall.metrics import NO_ITEM, user_metrics
 from recall.query import Query
+from recall.relation import RelationConfig, reached, relation_scores
 from recall.song_neighbours import SongNeighbours
 from simulations.bad_cases import traits_of
 from simulations.data import LoadedData
@@ -27,12 +29,14 @@ from towers.song2vec import SongVectors, Watch, train_song2vec
 from towers.song2vec_config import Song2VecConfig
 
 Ids = npt.NDArray[np.int64]
+Matrix = npt.NDArray[np.float32]
 Scores = Mapping[str, npt.NDArray[np.float64]]
 
 CUTOFFS: Final = (20, 50)
 TUNED_BY: Final = "recall@50"
 BAD_CASES: Final = "bad_cases@20"
 SHOWN_REASONS: Final = 3
+BLOCK: Final = 256  # users who are ranked at a time
 
 
 class Stage:
@@ -54,7 +58,6 @@ class Stage:
         shown = Shown(warm_users=frozenset(self.split.users), hidden=hidden)
         self.graph: Graph = knowledge_graph(data, self.split.items, shown)
         self.sessions = sessions_of(self.split.events, self.split.items)
-        self._parts = self.graph.parts_of_songs()
         self._traits = traits_of(data, self.split.items)
         self._seed = seed
         drawn = np.random.default_rng(derive_seed(seed, "users")).permutation(self.split.tested)
@@ -64,7 +67,7 @@ class Stage:
     def train(self, config: Song2VecConfig, watch: Watch | None = None) -> SongVectors:
         """Song2Vec of this split."""
         seed = derive_seed(self._seed, "song2vec")
-        return train_song2vec(config, self.sessions, self._parts, seed=seed, watch=watch)
+        return train_song2vec(config, self.sessions, seed=seed, watch=watch)
 
     def _history_weights(self) -> sp.csr_array:
         """(users, songs) how much each song counts in a query of each user asked."""
@@ -75,13 +78,15 @@ class Stage:
         shape = (len(found), len(self.split.items))
         return sp.csr_array(sp.coo_array((weights, (rows, columns)), shape=shape))
 
-    def near(self, vectors: SongVectors) -> SongNeighbours:
+    def near(self, vectors: SongVectors, relation: RelationConfig) -> SongNeighbours:
         """The channel of some vectors."""
         return SongNeighbours(
             index=FlatIndex(vectors.items),
             history=vectors.history,
             items=vectors.items,
             labels=self.graph.labels,
+            paths=GraphPaths(graph=self.graph) if relation.factor else None,
+            relation=relation,
         )
 
     def scores(self, channel: Channel) -> Scores:
@@ -95,16 +100,38 @@ class Stage:
             found[BAD_CASES] = self._traits.bad(ranked[:, : CUTOFFS[0]], heard)
         return {**found, "milliseconds": np.full(len(self.users), spent)}
 
-    def recall(self, vectors: SongVectors) -> float:
-        """What settings are chosen by: as `scores` of the channel, for all users in one search."""
-        known = self.split.visible[self.users]
-        longest = int(np.diff(known.indptr).max())
-        found, _ = FlatIndex(vectors.items).search(
-            np.asarray(self._weights @ vectors.history, np.float32), max(CUTOFFS) + longest
-        )
-        ranked = without(found, known, k=max(CUTOFFS))
+    def products(self, vectors: SongVectors) -> Matrix:
+        """(users, songs) what the channel scores without a graph; -inf for songs users have."""
+        found = np.asarray(self._weights @ vectors.history, np.float32) @ vectors.items.T
+        found[self.split.visible[self.users].nonzero()] = -np.inf
+        return found
+
+    @cached_property
+    def shares(self) -> Matrix:
+        """(users, songs) what walks bring to each song, as a share of the most."""
+        paths = GraphPaths(graph=self.graph)
+        found = np.zeros((len(self.users), len(self.split.items)), np.float32)
+        for row, user in zip(found, self.users.tolist(), strict=True):
+            songs, shares = reached(paths.walks(self.split.histories[user]))
+            row[songs] = shares
+        return found
+
+    def recall(self, products: Matrix, relation: RelationConfig) -> float:
+        """What settings are chosen by: as `scores` of the channel, for all users at once."""
+        blocks = np.array_split(np.arange(len(products)), 1 + len(products) // BLOCK)
+        ranked = np.concatenate([self._ranked(products, relation, rows) for rows in blocks])
         truth = self.split.hidden[self.users]
         return float(user_metrics(ranked, truth, cutoffs=CUTOFFS)[TUNED_BY].mean())
+
+    def _ranked(self, products: Matrix, relation: RelationConfig, rows: Ids) -> Ids:
+        """(rows, K) the first songs of some users, in no order before the last cut-off."""
+        scores: npt.NDArray[np.floating[Any]] = products[rows]
+        if relation.factor:
+            scores = scores + relation_scores(relation, self.shares[rows])
+        k = min(max(CUTOFFS), scores.shape[1])
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        kept = np.take_along_axis(scores, best, axis=1) > -np.inf
+        return np.where(kept, best, NO_ITEM).astype(np.int64)
 
     def description(self) -> Mapping[str, object]:
         """What there is to learn from, and why the first user asked gets the first songs."""

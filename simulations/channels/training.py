@@ -20,6 +20,7 @@ from recall.graph_paths import GraphPaths
 from recall.linear import LinearModel
 from recall.neighbours import Neighbours
 from recall.recent import RecentNeighbours
+from recall.relation import RelationConfig
 from recall.sequence import NearestInterests
 from recall.song_neighbours import SongNeighbours
 from simulations.channels.names import ChannelName
@@ -97,11 +98,13 @@ class ChannelConfig:
     """How channels are trained that have settings of their own.
 
     Args:
-        song2vec: of the knowledge-graph channel.
+        song2vec: the vectors of the knowledge-graph channel.
+        relation: how much the graph counts beside them.
         sequence: how sequence encoders learn; the order of histories is taken from the data.
     """
 
     song2vec: Song2VecConfig = field(default_factory=Song2VecConfig)
+    relation: RelationConfig = field(default_factory=RelationConfig)
     sequence: SequenceTrainingConfig = field(default_factory=SequenceTrainingConfig)
 
 
@@ -143,7 +146,6 @@ def _kg(material: Material, config: ChannelConfig) -> Channel:
     vectors = train_song2vec(
         config.song2vec,
         sessions_of(material.events, material.names),
-        graph.parts_of_songs(),
         seed=material.seed(ChannelName.KG),
     )
     return SongNeighbours(
@@ -152,6 +154,7 @@ def _kg(material: Material, config: ChannelConfig) -> Channel:
         items=vectors.items,
         labels=graph.labels,
         paths=GraphPaths(graph=graph),
+        relation=config.relation,
     )
 
 

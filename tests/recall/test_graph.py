@@ -72,35 +72,9 @@ def test_a_relation_with_many_edges_does_not_weaken_another_one() -> None:
     assert few.steps[0, 2] == more.steps[0, 2]
 
 
-def slow_parts(graph: Graph, hops: int, decay: float) -> np.ndarray:
-    steps, songs = graph.steps.toarray(), graph.songs
-    parts = np.zeros((songs, graph.nodes))
-    reached = steps[:songs].copy()
-    for other in range(songs):
-        for song in range(songs):
-            parts[song, other] += steps[song, other]
-            parts[song, song] += steps[song, other]
-    for hop in range(hops):
-        reached[:, :songs] = 0
-        parts += decay**hop * reached
-        reached = reached @ steps
-    sums = parts.sum(axis=1, keepdims=True)
-    return np.divide(parts, sums, out=np.zeros_like(parts), where=sums > 0)
-
-
-@given(graphs())
-@settings(deadline=None, max_examples=60)
-def test_what_songs_are_made_of_equals_the_slow_sum(made_: tuple[Graph, list[Triple]]) -> None:
-    graph, _ = made_
-    for hops in (1, 3):
-        parts = graph.parts_of_songs(hops=hops, decay=0.5)
-        assert parts.dtype == np.float32
-        np.testing.assert_allclose(parts.toarray(), slow_parts(graph, hops, 0.5), atol=1e-6)
-
-
 def test_an_empty_graph_has_songs_without_parts() -> None:
     graph = made([], songs=3, labels="abc", relations=())
-    assert (graph.entities, graph.steps.nnz, graph.parts_of_songs().nnz) == (0, 0, 0)
+    assert (graph.entities, graph.steps.nnz) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +115,3 @@ def test_a_graph_of_nodes_that_are_not_there_is_refused(
 ) -> None:
     with pytest.raises(GraphError, match=complaint):
         made([triple], songs=songs, labels="abc", relations=relations)
-
-
-@pytest.mark.parametrize(("hops", "decay"), [(0, 0.5), (1, 0.0), (1, 1.5)])
-def test_parts_out_of_range_are_refused(hops: int, decay: float) -> None:
-    with pytest.raises(GraphError, match="hops"):
-        SMALL.parts_of_songs(hops=hops, decay=decay)

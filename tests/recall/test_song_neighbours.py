@@ -10,8 +10,11 @@ from recall import (
     ShapeError,
     SongNeighbours,
 )
-from tests.recall.contract import VECTORS
-from tests.recall.made_graph import SMALL
+from tests.recall.made_graph import SMALL, made
+
+VECTORS = np.array(
+    [[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.6], [0.3, 0.2], [-1, 0.4]], dtype=np.float32
+)
 
 
 def channel(**changes: object) -> SongNeighbours:
@@ -66,6 +69,7 @@ def test_songs_without_vectors_are_refused() -> None:
         {"history": VECTORS[0], "items": VECTORS[0]},
         {"index": FlatIndex(np.eye(3))},
         {"labels": ("one",)},
+        {"paths": GraphPaths(graph=made([], songs=3, labels="abc", relations=()))},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change: dict[str, object]) -> None:

@@ -3,14 +3,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import logsigmoid
 
-from towers.composed import AdagradTable, ComposedTable
-from towers.errors import ConfigError, FeatureError
+from towers.adagrad import AdagradTable
+from towers.errors import ConfigError
 from towers.sessions import Contexts, Sessions
 from towers.song2vec import SongEpoch, SongVectors, skip_gram, train_song2vec
 from towers.song2vec_config import Song2VecConfig
@@ -19,7 +18,6 @@ SONGS, TASTES = 60, 6
 QUICK = Song2VecConfig(
     dim=16, epochs=12, contexts=Contexts(draws=3), batch_pairs=256, shared_negatives=32
 )
-NO_PARTS = sp.csr_array((SONGS, 1), dtype=np.float32)
 
 
 def taste_sessions(rng: np.random.Generator, sessions: int = 300) -> Sessions:
@@ -27,13 +25,6 @@ def taste_sessions(rng: np.random.Generator, sessions: int = 300) -> Sessions:
     taste = rng.integers(TASTES, size=sessions)
     songs = taste[:, None] + TASTES * rng.integers(SONGS // TASTES, size=(sessions, 6))
     return Sessions.of(songs.ravel(), np.repeat(np.arange(sessions), 6), count=SONGS)
-
-
-def taste_parts(order: npt.NDArray[np.int64]) -> sp.csr_array:
-    """Every song has one entity: its taste, or that of another song under `order`."""
-    return sp.csr_array(
-        (np.ones(SONGS, np.float32), (np.arange(SONGS), order % TASTES)), shape=(SONGS, TASTES)
-    )
 
 
 def share_of_own_taste(vectors: SongVectors, songs: npt.NDArray[np.int64]) -> float:
@@ -69,88 +60,34 @@ def test_the_gradient_is_that_of_the_written_loss(
     torch.testing.assert_close(dv, torch.cat([v.grad, n.grad]))
 
 
-def made_table(factor: float) -> tuple[ComposedTable, sp.csr_array, list[AdagradTable]]:
-    rng = np.random.default_rng(0)
-    parts = sp.csr_array(rng.random((5, 7)) * (rng.random((5, 7)) < 0.4), dtype=np.float32)
-    generator = torch.Generator().manual_seed(0)
-    tables = [AdagradTable((rows, 3), 0.1, generator) for rows in (5, 7)]
-    return ComposedTable(parts, factor, own=tables[0], shared=tables[1]), parts, tables
-
-
-def test_a_vector_is_its_own_part_and_what_it_is_made_of() -> None:
-    table, parts, (own, shared) = made_table(2.0)
-    wanted = own.rows.numpy() + 2.0 * parts.toarray() @ shared.rows.numpy()
-    np.testing.assert_allclose(table.vectors(), wanted, rtol=1e-5)
-    np.testing.assert_allclose(
-        table.look_up(np.array([4, 1])).vectors.numpy(), wanted[[4, 1]], rtol=1e-5
-    )
-
-
-def test_a_gradient_reaches_both_parts_by_the_chain_rule() -> None:
-    table, parts, (own, shared) = made_table(2.0)
-    before = [own.rows.clone(), shared.rows.clone()]
-    gradient = torch.ones(2, 3)
-    table.apply(table.look_up(np.array([4, 1])), gradient)
-    moved = [(own.rows - before[0]).numpy(), (shared.rows - before[1]).numpy()]
+def test_a_row_steps_against_its_gradient_by_the_rate_and_others_stay() -> None:
+    table = AdagradTable((5, 3), 0.1, torch.Generator().manual_seed(0))
+    before = table.rows.clone()
+    rows = torch.tensor([4, 1])
+    table.apply(rows, torch.ones(2, 3))
+    moved = (table.rows - before).numpy()
     # Adagrad's first step has the length of the rate, whatever the gradient's.
-    assert np.flatnonzero(moved[0].any(axis=1)).tolist() == [1, 4]
-    used = np.flatnonzero(parts.toarray()[[1, 4]].any(axis=0))
-    assert np.flatnonzero(moved[1].any(axis=1)).tolist() == used.tolist()
-    np.testing.assert_allclose(moved[0][[1, 4]], -0.1, rtol=1e-3)
-    np.testing.assert_allclose(moved[1][used], -0.1, rtol=1e-3)
+    assert np.flatnonzero(moved.any(axis=1)).tolist() == [1, 4]
+    np.testing.assert_allclose(moved[[1, 4]], -0.1, rtol=1e-3)
+    table.apply(rows, torch.ones(2, 3))
+    np.testing.assert_allclose((table.rows - before).numpy()[4], -0.1 - 0.1 / 2**0.5, rtol=1e-3)
 
 
 def test_songs_of_one_session_come_to_lie_together_and_shuffled_plays_do_not() -> None:
     rng = np.random.default_rng(0)
     sessions = taste_sessions(rng)
     every = np.arange(SONGS)
-    learnt = share_of_own_taste(train_song2vec(QUICK, sessions, NO_PARTS, seed=0), every)
+    learnt = share_of_own_taste(train_song2vec(QUICK, sessions, seed=0), every)
     shuffled = replace(sessions, songs=rng.permutation(sessions.songs))
-    chance = share_of_own_taste(train_song2vec(QUICK, shuffled, NO_PARTS, seed=0), every)
+    chance = share_of_own_taste(train_song2vec(QUICK, shuffled, seed=0), every)
     assert learnt > 0.8
     assert chance < 0.3
 
 
-def test_the_graph_places_songs_that_were_hardly_played_and_a_shuffled_one_does_not() -> None:
-    rng = np.random.default_rng(0)
-    sessions = taste_sessions(rng)
-    rare = np.arange(SONGS - TASTES, SONGS)  # one of each taste
-    kept = ~np.isin(sessions.songs, rare)
-    session = np.repeat(np.arange(300), 6)
-    thin = Sessions.of(sessions.songs[kept], session[kept], count=SONGS)
-
-    def share(factor: float, order: npt.NDArray[np.int64]) -> float:
-        config = replace(QUICK, relation_factor=factor)
-        return share_of_own_taste(train_song2vec(config, thin, taste_parts(order), seed=0), rare)
-
-    true = np.arange(SONGS)
-    assert share(1.0, true) > 0.8
-    assert share(0.0, true) < 0.5
-    assert share(1.0, rng.permutation(true)) < 0.5
-
-
-def test_a_larger_relation_factor_draws_linked_songs_together() -> None:
-    rng = np.random.default_rng(0)
-    parts = taste_parts(rng.permutation(SONGS))
-    sessions = taste_sessions(rng)
-    linked = (parts @ parts.T).toarray() > 0
-
-    def closeness(factor: float) -> float:
-        config = replace(QUICK, relation_factor=factor)
-        own = train_song2vec(config, sessions, parts, seed=0).history[:, :-1]
-        unit = own / np.linalg.norm(own, axis=1, keepdims=True)
-        likeness = unit @ unit.T
-        return float(likeness[linked].mean() - likeness[~linked].mean())
-
-    assert closeness(0.0) < closeness(1.0) < closeness(4.0)
-
-
 def test_the_same_seed_gives_the_same_vectors_and_another_one_others() -> None:
     sessions = taste_sessions(np.random.default_rng(0), 40)
-    parts = taste_parts(np.arange(SONGS))
     one, two, other = (
-        train_song2vec(replace(QUICK, epochs=2), sessions, parts, seed=seed).items
-        for seed in (0, 0, 1)
+        train_song2vec(replace(QUICK, epochs=2), sessions, seed=seed).items for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
@@ -159,8 +96,7 @@ def test_the_same_seed_gives_the_same_vectors_and_another_one_others() -> None:
 def test_popularity_decides_how_far_up_played_songs_come() -> None:
     sessions = Sessions.of(np.array([0, 1, 0, 2, 0, 1]), np.zeros(6, dtype=np.int64), count=4)
     config = replace(QUICK, epochs=1, popularity=0.0)
-    none = sp.csr_array((4, 0), dtype=np.float32)
-    vectors = train_song2vec(config, sessions, none, seed=0)
+    vectors = train_song2vec(config, sessions, seed=0)
     assert vectors.items[:, -1].tolist() == [0.0] * 4
     famous = vectors.with_popularity(1.0, sessions.plays())
     np.testing.assert_allclose(famous.items[:, -1], np.log([3.5, 2.5, 1.5, 0.5]), rtol=1e-6)
@@ -171,7 +107,7 @@ def test_popularity_decides_how_far_up_played_songs_come() -> None:
 def test_training_tells_every_epoch_and_the_loss_falls() -> None:
     told: list[SongEpoch] = []
     sessions = taste_sessions(np.random.default_rng(0))
-    vectors = train_song2vec(QUICK, sessions, NO_PARTS, seed=0, watch=told.append)
+    vectors = train_song2vec(QUICK, sessions, seed=0, watch=told.append)
     assert [epoch.number for epoch in told] == list(range(1, 13))
     assert told[-1].loss < 0.8 * told[0].loss
     np.testing.assert_array_equal(told[-1].vectors().items, vectors.items)
@@ -179,20 +115,8 @@ def test_training_tells_every_epoch_and_the_loss_falls() -> None:
 
 def test_without_a_session_every_song_is_as_it_began() -> None:
     silent = Sessions.of(np.empty(0, np.int64), np.empty(0, np.int64), count=SONGS)
-    vectors = train_song2vec(QUICK, silent, NO_PARTS, seed=0)
+    vectors = train_song2vec(QUICK, silent, seed=0)
     assert np.isfinite(vectors.items).all()
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        sp.csr_array((3, 2), dtype=np.float32),
-        sp.csr_array(np.full((SONGS, 1), np.nan, np.float32)),
-    ],
-)
-def test_parts_that_do_not_fit_are_refused(parts: sp.csr_array) -> None:
-    with pytest.raises(FeatureError, match="60 rows"):
-        train_song2vec(QUICK, taste_sessions(np.random.default_rng(0), 4), parts, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +124,6 @@ def test_parts_that_do_not_fit_are_refused(parts: sp.csr_array) -> None:
     [
         {"dim": 0},
         {"epochs": 0},
-        {"relation_factor": -1.0},
         {"negative_power": 2.0},
         {"popularity": -0.1},
         {"learning_rate": 0.0},
