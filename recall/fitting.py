@@ -162,7 +162,8 @@ def _rows(
     fame = catalogue.fame(pool.items[kept]).astype(np.float32)
     shares, offsets = np.zeros(len(kept)), np.zeros(len(kept))
     shares[: len(hits)] = 1 / len(hits)
-    offsets[len(hits) :] = np.log(len(rest) / max(1, len(drawn)))
+    if len(drawn):
+        offsets[len(hits) :] = np.log(len(rest) / len(drawn))
     return np.column_stack([signs, fame]), shares, offsets
 
 

@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.crypto.gradient_config import USERS_PER_COLUMN
-from federation.errors import NoSharedUserError, SmallBatchError
+from federation.errors import NoSharedUserError, SettingError, SmallBatchError
 from federation.protocol.profile import Profile
 from parties.batches import BatchPlan
 from parties.ciphers import check_ciphers
 from parties.cohort import check_cohort
 from parties.config import RunConfig
+from recall.fitting import FittingConfig
 from simulations.baselines import slots_of_users
+from simulations.holdout import hold_out
 from simulations.listening import Listening
 from simulations.run_folder import Plan
 from simulations.splits import cold_users
@@ -33,6 +35,8 @@ def check_runnable(plan: Plan, listening: Listening) -> None:
     check_cohort(config, partners)
     check_ciphers(config, len(partners))
     cold_users(listening, plan.config.evaluation.cold_share, seed=config.seed)
+    if plan.channels:
+        _check_channels(plan, listening)
     known = listening.known()
     for name, shared in zip(partners, known.sum(axis=0), strict=True):
         if not shared:
@@ -44,6 +48,20 @@ def check_runnable(plan: Plan, listening: Listening) -> None:
         for name, knows in zip(partners, known.T, strict=True):
             runs = [replace(config, seed=seed) for seed in plan.seeds]
             _check_batches(config, name, min(_fewest_users(run, knows) for run in runs))
+
+
+def _check_channels(plan: Plan, listening: Listening) -> None:
+    """A comparison of channels needs people to fit the fusion on, and others to judge it."""
+    config, fewest = plan.config.evaluation, FittingConfig().min_users
+    for seed in plan.seeds:
+        split = hold_out(listening, config, seed=seed, channels=True)
+        if not len(split.judged) or len(split.fitting) < fewest:
+            raise SettingError(
+                f"--channels: of the {len(split.fitting) + len(split.judged)} users whose songs can "
+                f"be hidden, evaluation.fitting_share = {config.fitting_share} are fewer than the "
+                f"{fewest} that fusion is fitted on: hide more with evaluation.hidden_share, or leave "
+                "--channels out"
+            )
 
 
 def _fewest_users(config: RunConfig, known: npt.NDArray[np.bool_]) -> int:

@@ -1,6 +1,6 @@
 """From the results of tasks to the record a report is built from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -93,12 +93,7 @@ def _channels(plan: Plan, results: Results) -> ChannelsRecord:
     for name in dict.fromkeys(group for each in done.values() for group in each.groups):
         judged = [(seed, each) for seed, each in done.items() if each.groups.get(name)]
         if judged:
-            groups[name] = tuple(
-                SplitResult(
-                    seed=seed, users=np.array(each.facts["users"][name]), systems=each.groups[name]
-                )
-                for seed, each in judged
-            )
+            groups[name] = tuple(_in_all(name, judged))
     fitting: dict[str, int] = {}
     for each in done.values():
         for group, users in each.facts["fitting_users"].items():
@@ -109,6 +104,19 @@ def _channels(plan: Plan, results: Results) -> ChannelsRecord:
         fitting_users=fitting,
         new_songs=max(each.facts.get("new_songs", 0) for each in done.values()),
     )
+
+
+def _in_all(name: str, judged: Sequence[tuple[int, TaskResult]]) -> Iterator[SplitResult]:
+    """One comparison, split by split, of the channels that recalled something in every split."""
+    common = set.intersection(
+        *({system.name for system in each.groups[name]} for _, each in judged)
+    )
+    for seed, each in judged:
+        yield SplitResult(
+            seed=seed,
+            users=np.array(each.facts["users"][name]),
+            systems=tuple(each_ for each_ in each.groups[name] if each_.name in common),
+        )
 
 
 def _notes(listening: Listening, results: Results) -> Iterator[str]:

@@ -164,7 +164,8 @@ class ItemTrainer:
         if not self._song_codes.shape[1] or not self._config.id_dropout:
             return None
         kept = torch.rand(len(self._song_codes), generator=generator) >= self._config.id_dropout
-        return kept.float()
+        untold = (self._song_codes == 0).all(dim=1)  # nothing but its own vector speaks for it
+        return (kept | untold).float()
 
     def _prior(self, songs: Tensor) -> Tensor:
         return self._model.prior.index_select(0, songs)

@@ -183,7 +183,7 @@ def _failure(ray: Any, processes: int, folder: Path) -> Exception | None:  # noq
         ray.init(**_settings(processes), _temp_dir=str(folder))
     except ValueError as error:
         raise EngineError(f"Ray does not take its settings: {error}") from error
-    except (RuntimeError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - Ray raises bare ones when a part is late
         ray.shutdown()
         return error
     return None

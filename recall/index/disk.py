@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all.
+    """Put `data` at `path` whole or not at all, for everybody who may enter the folder to read.
 
     Raises:
         OSError: the disk refused; what was at `path` is still there.
@@ -18,6 +18,7 @@ def replace(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)  # mkstemp lets nobody else read
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

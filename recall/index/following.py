@@ -90,7 +90,7 @@ class FollowingIndex:
 
     def _go_on(self, pointer: Pointer) -> bool:
         if pointer == self._open.pointer:
-            self._trouble = None
+            self._refused = self._trouble = None
             return False
         if pointer == self._refused and time.monotonic() < self._again_at:
             return False

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ from recall.index.versions import CURRENT, Pointer, folder_of, is_held, numbers
 
 LOCK: Final = ".lock"
 UNFINISHED: Final = ".new-"
+
+_log = logging.getLogger(__name__)
 
 
 class Publisher:
@@ -67,7 +70,7 @@ class Publisher:
                 raise
             keep(self._root)
             self._serve(number)
-            self._prune()
+            self._prune_or_say_why_not()
         return manifest
 
     def serve(self, number: int) -> None:
@@ -107,6 +110,13 @@ class Publisher:
         """
         with self._alone():
             self._prune()
+
+    def _prune_or_say_why_not(self) -> None:
+        """The new version is served by now, so a disk that removes nothing is no failure."""
+        try:
+            self._prune()
+        except OSError as error:
+            _log.warning("%s: old versions stay until the next one: %s", self._root, error)
 
     def _serve(self, number: int) -> None:
         content = (folder_of(self._root, number) / MANIFEST).read_bytes()

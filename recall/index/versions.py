@@ -141,7 +141,7 @@ def open_version(
 def is_held(folder: Path) -> bool:
     """Whether a reader uses a version."""
     try:
-        handle = os.open(folder / MANIFEST, os.O_RDONLY)
+        handle = os.open(folder / MANIFEST, os.O_RDWR)  # NFS locks no other file for one alone
     except OSError:
         return False
     try:

@@ -1,9 +1,10 @@
 """Fusing the channels of a split, and judging them on warm users, cold users and new songs.
 
-Weights are fitted on people who judge nothing: for users with a history on the fitting users of
-the holdout, for users without on those whom the federated run held out to decide when to stop.
-Those decided how long the towers trained, so the weight of the federated channel for cold users
-may be a little high.
+Weights are fitted on people who judge no comparison of their own kind: for users with a history on
+the fitting users of the holdout, for users without on those whom the federated run held out to
+decide when to stop. The latter are asked as if they had no history; they decided how long the
+towers trained, and their plays are among those that make a song popular, so both weights may be a
+little high.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from parties.seeds import derive_seed
-from recall import Candidates, Query
+from recall import Candidates, Popularity, Query
 from recall.catalogue import Catalogue
 from recall.fitting import Example, fit_weights
 from recall.fusion import Fuser
@@ -61,6 +62,11 @@ class Asked:
             Example(lists=lists, played=_row(truth, int(user)), kind=UserKind.of(query))
             for user, query, lists in zip(self.users, self.queries, self.lists, strict=True)
         ]
+
+    def names(self) -> list[str]:
+        """The channels that recalled anything for anybody."""
+        names = dict.fromkeys(name for lists in self.lists for name in lists)
+        return [name for name in names if any(len(lists[name]) for lists in self.lists)]
 
     def ranked(self, name: str, k: int) -> Ids:
         """(users, k) one channel's lists, filled up with -1."""
@@ -120,8 +126,7 @@ class _Bench:
         known = np.asarray(split.listening.known().any(axis=1))
         self._federated = FederatedChannel.load(split.task.folder, known)
         self._popularity = split.judge.popularity
-        order = np.argsort(-self._popularity, kind="stable")[:DEPTH].astype(np.int64)
-        self._popular = Candidates(order, self._popularity[order].astype(np.float32))
+        self._popular = Popularity.from_counts(self._popularity).ranking.best(DEPTH)
 
     def warm(self, users: Ids) -> Asked:
         """Users with a history: every channel."""
@@ -181,7 +186,7 @@ class _Bench:
         whole, bare = fusers
         rankings: Iterator[tuple[str, Ids]] = iter(
             [
-                *((name, asked.ranked(name, top)) for name in asked.lists[0]),
+                *((name, asked.ranked(name, top)) for name in asked.names()),
                 (FUSION_WITHOUT, asked.without(FEDERATED).fused(bare, top)),
                 (FUSION, asked.fused(whole, top)),
             ]

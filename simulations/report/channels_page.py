@@ -13,7 +13,8 @@ Json = Mapping[str, Any]
 HEADS: Final = {"warm": "People with a history", "cold": "People without a history"}
 LEADS: Final = {
     "warm": "A part of what each of them plays was hidden; every list leaves out what is known.",
-    "cold": "The same people as above: only the popularity list and the federation know them.",
+    "cold": "The same people as above: only the popularity list and the federation know them, and "
+    "here the federation says nothing of somebody whom no partner knows.",
 }
 LABELS: Final = {
     "popularity": "Popularity list",

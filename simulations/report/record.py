@@ -48,7 +48,7 @@ class ChannelsRecord:
             and systems of their own.
         weights: one a split: kind of user to channel to what the fusion thinks its signs worth.
         fitting_users: comparison to the users, over all splits, that the fusion was fitted on.
-        new_songs: songs of the last split that were hidden from everybody; 0 without features.
+        new_songs: most songs, of any split, that were hidden from everybody; 0 without features.
     """
 
     groups: Mapping[str, tuple[SplitResult, ...]] = field(repr=False)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,3 +226,13 @@ def test_the_kind_of_a_user_is_what_a_query_knows() -> None:
 def test_a_channel_whose_scores_are_all_equal_says_so_with_ones() -> None:
     flat = Candidates(np.array([1, 2]), np.ones(2, dtype=np.float32))
     assert evidence(Pool.of({"a": flat}))[:, 0, 3].tolist() == [1, 1]
+
+
+def test_a_user_who_played_every_candidate_teaches_nothing_and_breaks_nothing() -> None:
+    examples = planted_examples()
+    every = replace(
+        examples[0],
+        played=np.unique(np.concatenate([each.items for each in examples[0].lists.values()])),
+    )
+    weights = fit_weights([*examples, every])[WARM]
+    assert np.isfinite(weights.signs).all()

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from federation.errors import NoSharedUserError, SettingError, SmallBatchError
 from federation.protocol.profile import Profile
@@ -9,6 +10,7 @@ from parties.ciphers import GROUP_ROWS
 from parties.config import RunConfig
 from parties.data import PartnerData
 from parties.settings import override
+from simulations.channels.names import parse_channels
 from simulations.listening import Listening
 from simulations.preflight import check_runnable
 from simulations.run_folder import Plan, SimulationConfig
@@ -81,3 +83,16 @@ def _first(listening: Listening, rows: int) -> Features:
     features = listening.partners["social"].features
     chosen = np.arange(rows)
     return Features(multi_hot=features.multi_hot[chosen], dense=features.dense[chosen])
+
+
+def test_channels_that_nobody_could_judge_are_refused_before_any_work(
+    listening: Listening, quick: RunConfig
+) -> None:
+    asked = replace(plan(quick), channels=parse_channels("linear"))
+    check_runnable(asked, listening)
+    few = replace(asked.config, evaluation=replace(asked.config.evaluation, fitting_share=0.01))
+    with pytest.raises(SettingError, match=r"evaluation\.fitting_share = 0\.01 are fewer than"):
+        check_runnable(replace(asked, config=few), listening)
+    one = sp.csr_array(listening.weights[:, [0]])
+    with pytest.raises(SettingError, match="of the 0 users whose songs can be hidden"):
+        check_runnable(asked, replace(listening, weights=one, heard_at=None, songs=None))

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
+import torch
 
 from tests.towers.made import SONGS, TASTES, checkerboard, make_trainer
 from towers.config import TrainerConfig
@@ -94,3 +95,15 @@ def test_songs_without_features_train_as_if_there_were_no_id_dropout() -> None:
         trainer.step(0, 0, slots, summed)
         trained.append(trainer.item_matrix())
     np.testing.assert_array_equal(*trained)
+
+
+def test_a_song_of_which_nothing_is_known_keeps_its_own_vector_in_every_step() -> None:
+    plays = checkerboard(np.random.default_rng(0))[0]
+    codes = codes_of(np.arange(SONGS) % TASTES)
+    codes[::2] = 0
+    side = SideCodes(users=np.zeros((plays.shape[0], 0), np.float32), songs=codes)
+    trainer = make_trainer(plays, config=TrainerConfig(id_dropout=0.5), side=side)
+    kept = trainer._kept_ids(torch.Generator().manual_seed(0))
+    assert kept is not None
+    assert (kept[::2] == 1).all()
+    assert 0 < float(kept[1::2].mean()) < 1

@@ -35,6 +35,22 @@ def test_it_serves_what_was_published_last_when_it_is_told_to_look(tmp_path: Pat
     assert not index.refresh()
 
 
+def test_a_version_mended_while_an_older_one_was_served_is_served_at_once(tmp_path: Path) -> None:
+    publisher = published(tmp_path, last=1)
+    index = FollowingIndex(tmp_path)
+    publisher.publish(version(2))
+    data = folder_of(tmp_path, 2) / DATA
+    whole = data.read_bytes()
+    data.write_bytes(b"damaged")
+    assert not index.refresh()
+    publisher.serve(1)
+    assert not index.refresh()
+    data.write_bytes(whole)
+    publisher.serve(2)
+    assert index.refresh()
+    assert says(index) == 2
+
+
 def test_it_goes_back_with_the_publisher(tmp_path: Path) -> None:
     publisher = published(tmp_path, last=3)
     index = FollowingIndex(tmp_path)

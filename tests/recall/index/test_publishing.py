@@ -49,6 +49,32 @@ def test_the_manifest_says_where_a_version_comes_from(tmp_path: Path) -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", opened.created)
 
 
+def test_whoever_may_enter_the_folder_may_read_every_file(tmp_path: Path) -> None:
+    published(tmp_path, last=1)
+    version_folder = folder_of(tmp_path, 1)
+    assert version_folder.stat().st_mode & 0o777 == 0o755
+    files = [tmp_path / CURRENT, *version_folder.iterdir()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+
+
+def test_a_disk_that_removes_nothing_does_not_fail_what_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = published(tmp_path, last=2, keep=1)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("busy")
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with caplog.at_level("WARNING"):
+        assert publisher.publish(version(3)).number == 3
+    assert says(tmp_path) == 3
+    assert "old versions stay" in caplog.text
+    monkeypatch.undo()
+    publisher.prune()
+    assert numbers(tmp_path) == [3]
+
+
 def test_as_many_versions_stay_as_were_asked_for(tmp_path: Path) -> None:
     publisher = published(tmp_path, last=7, keep=3)
     assert numbers(tmp_path) == [5, 6, 7]
