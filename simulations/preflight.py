@@ -56,10 +56,11 @@ def _check_channels(plan: Plan, listening: Listening) -> None:
     for seed in plan.seeds:
         split = hold_out(listening, config, seed=seed, channels=True)
         if not len(split.judged) or len(split.fitting) < fewest:
+            users = len(split.fitting) + len(split.judged)
             raise SettingError(
-                f"--channels: of the {len(split.fitting) + len(split.judged)} users whose songs can "
-                f"be hidden, evaluation.fitting_share = {config.fitting_share} are fewer than the "
-                f"{fewest} that fusion is fitted on: hide more with evaluation.hidden_share, or leave "
+                f"--channels: of the {users} users whose songs can be hidden, "
+                f"evaluation.fitting_share = {config.fitting_share} are fewer than the {fewest} "
+                "that fusion is fitted on: hide more with evaluation.hidden_share, or leave "
                 "--channels out"
             )
 

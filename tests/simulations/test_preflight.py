@@ -93,6 +93,9 @@ def test_channels_that_nobody_could_judge_are_refused_before_any_work(
     few = replace(asked.config, evaluation=replace(asked.config.evaluation, fitting_share=0.01))
     with pytest.raises(SettingError, match=r"evaluation\.fitting_share = 0\.01 are fewer than"):
         check_runnable(replace(asked, config=few), listening)
-    one = sp.csr_array(listening.weights[:, [0]])
+    first = np.zeros(len(listening.items))
+    first[:4] = 1  # too few songs for anybody to hide one
+    few_songs = sp.csr_array(listening.weights @ sp.diags_array(first))
+    few_songs.eliminate_zeros()
     with pytest.raises(SettingError, match="of the 0 users whose songs can be hidden"):
-        check_runnable(asked, replace(listening, weights=one, heard_at=None, songs=None))
+        check_runnable(asked, replace(listening, weights=few_songs))

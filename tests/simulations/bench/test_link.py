@@ -342,9 +342,11 @@ def test_a_run_that_a_party_refuses_ends_the_bench(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_prints_json_and_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # torch makes a folder for what it compiles, and keeps it for its next process.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torch")))
 
     done = fedrecall("bench", "link", "--quick", "--json")
 
