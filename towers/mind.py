@@ -5,6 +5,11 @@ Source: Li et al., Multi-interest network with dynamic routing for recommendatio
 interests for short histories. Label-aware attention is its limit of a high power: each candidate,
 target and negative alike, is scored by its nearest interest, which is how interests are served
 too. There are no user features beside the history.
+
+Two things differ, without which interests end up alike and serve nobody better than one does.
+Items are routed by cosine, for learnt item vectors are so short that inner products with them
+hardly move a logit from where it was drawn. And an interest lies between its own items and the
+whole history: a few items alone say little, and the whole is what one interest would be.
 """
 
 import torch
@@ -70,13 +75,16 @@ class MIND(nn.Module):
 
     def _route(self, behaviour: Tensor, lengths: Tensor, logits: Tensor) -> Tensor:
         """(B, K, dim) capsules of (B, L, dim) mapped items; the first rounds have no gradient."""
-        absent = padding(self._count(lengths), self._config.interests)[:, None, :]
+        config = self._config
+        absent = padding(self._count(lengths), config.interests)[:, None, :]
         missing = padding(lengths, behaviour.shape[1])[:, :, None]
-        fixed = behaviour.detach()
-        for _ in range(self._config.rounds - 1):
-            capsules = squash(_gather(fixed, logits, absent, missing))
-            logits = logits + torch.einsum("bkd,bld->blk", capsules, fixed)
-        return squash(_gather(behaviour, logits, absent, missing))
+        directions = nn.functional.normalize(behaviour.detach(), dim=2)
+        for _ in range(config.rounds - 1):
+            capsules = nn.functional.normalize(_gather(directions, logits, absent, missing), dim=2)
+            logits = config.sharpness * torch.einsum("bkd,bld->blk", capsules, directions)
+        own = _gather(behaviour, logits, absent, missing)
+        whole = behaviour.masked_fill(missing, 0.0).sum(dim=1) / lengths[:, None]
+        return whole[:, None, :].lerp(own, config.own_share)
 
     def _layers(self, capsules: Tensor, drop: SeededDropout) -> Tensor:
         users = self.norm(capsules)
@@ -85,12 +93,9 @@ class MIND(nn.Module):
         return found
 
 
-def squash(capsules: Tensor) -> Tensor:
-    """Shorten vectors to a norm below 1: n² / (1 + n²) for one of norm n."""
-    squares = capsules.square().sum(dim=-1, keepdim=True)
-    return capsules * (squares / (1 + squares) / (squares + 1e-9).sqrt())
-
-
 def _gather(behaviour: Tensor, logits: Tensor, absent: Tensor, missing: Tensor) -> Tensor:
-    weights = logits.masked_fill(absent, -torch.inf).softmax(dim=2).masked_fill(missing, 0.0)
-    return torch.einsum("blk,bld->bkd", weights, behaviour)
+    """(B, K, dim) weighted means of the items, by their share in each capsule."""
+    shares = logits.masked_fill(absent, -torch.inf).softmax(dim=2).masked_fill(missing, 0.0)
+    sums = torch.einsum("blk,bld->bkd", shares, behaviour)
+    # A capsule that a history does not have holds nothing to divide by.
+    return sums / shares.sum(dim=1)[:, :, None].clamp(min=1e-6)

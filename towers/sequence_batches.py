@@ -37,6 +37,12 @@ class Batches:
         self._max_length, self._batch_tokens = max_length, batch_tokens
         self._limit, self._shuffled = targets_per_history, shuffled
 
+    @property
+    def per_epoch(self) -> int:
+        """How many batches an epoch has: always as many, for chance breaks ties of length only."""
+        spans = np.sort(np.minimum(self._sizes, self._max_length + 1))
+        return sum(1 for _ in _cuts(spans - 1, self._batch_tokens))
+
     def epoch(self, rng: np.random.Generator) -> Iterator[TrainingBatch]:
         """Every history once, in batches whose order and make-up `rng` decides.
 

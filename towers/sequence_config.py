@@ -24,6 +24,8 @@ class SASRecConfig:
         widening: width of the feed-forward layer, in multiples of `dim`.
         max_length: items of a history that are looked at, the latest ones.
         dropout: share of numbers set to 0 while training, in [0, 1).
+        averaged_epochs: of training, whose steps' weights are averaged into the model that is
+            validated and kept; 0 keeps the weights of the last step.
     """
 
     dim: int = 64
@@ -32,9 +34,10 @@ class SASRecConfig:
     widening: int = 1
     max_length: int = 50
     dropout: float = 0.5
+    averaged_epochs: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_sizes(self.dim, self.max_length, self.dropout)
+        _check_common(self)
         if min(self.blocks, self.heads, self.widening) < 1 or self.dim % self.heads:
             raise ConfigError("blocks, heads and widening must be at least 1; heads divide dim")
 
@@ -49,27 +52,35 @@ class MINDConfig:
         dynamic: whether short histories get fewer of them, max(1, min(interests, log2(length)));
             all users get `interests` otherwise.
         rounds: rounds of routing.
+        sharpness: what a cosine of 1 between an item and a capsule adds to the routing logit.
         logit_std: standard deviation of the logits that routing starts from.
+        own_share: how much of an interest its own items decide, in (0, 1]; the whole history
+            decides the rest.
         max_length: items of a history that are looked at, the latest ones.
         targets_per_history: items of a history that are foreseen in an epoch, drawn anew.
         dropout: share of an item vector's numbers set to 0 while training, in [0, 1).
+        averaged_epochs: of training, whose steps' weights are averaged into the model that is
+            validated and kept; 0 keeps the weights of the last step.
     """
 
     dim: int = 32
     interests: int = 4
     dynamic: bool = True
-    rounds: int = 3
+    rounds: int = 5
+    sharpness: float = 5.0
     logit_std: float = 1.0
+    own_share: float = 0.5
     max_length: int = 50
     targets_per_history: int = 8
     dropout: float = 0.2
+    averaged_epochs: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_sizes(self.dim, self.max_length, self.dropout)
+        _check_common(self)
         if min(self.interests, self.rounds, self.targets_per_history) < 1:
             raise ConfigError("interests, rounds and targets_per_history must be at least 1")
-        if self.logit_std <= 0:
-            raise ConfigError("logit_std must be above 0")
+        if min(self.sharpness, self.logit_std) <= 0 or not 0 < self.own_share <= 1:
+            raise ConfigError("sharpness, logit_std must be above 0 and own_share in (0, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +92,18 @@ class MeanPoolingConfig:
         widening: width of the hidden layer, in multiples of `dim`.
         max_length: items of a history that are looked at, the latest ones.
         dropout: share of numbers set to 0 while training, in [0, 1).
+        averaged_epochs: of training, whose steps' weights are averaged into the model that is
+            validated and kept; 0 keeps the weights of the last step.
     """
 
     dim: int = 64
     widening: int = 2
     max_length: int = 50
     dropout: float = 0.5
+    averaged_epochs: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_sizes(self.dim, self.max_length, self.dropout)
+        _check_common(self)
         if self.widening < 1:
             raise ConfigError("widening must be at least 1")
 
@@ -148,8 +162,10 @@ class SequenceConfig:
     training: SequenceTrainingConfig = field(default_factory=SequenceTrainingConfig)
 
 
-def _check_sizes(dim: int, max_length: int, dropout: float) -> None:
-    if min(dim, max_length) < 1:
+def _check_common(shape: EncoderShape) -> None:
+    if min(shape.dim, shape.max_length) < 1:
         raise ConfigError("dim and max_length must be at least 1")
-    if not 0 <= dropout < 1:
+    if not 0 <= shape.dropout < 1:
         raise ConfigError("dropout must be in [0, 1)")
+    if shape.averaged_epochs < 0:
+        raise ConfigError("averaged_epochs must be at least 0")

@@ -1,4 +1,4 @@
-"""The one trainer of all sequence encoders: next items, sampled softmax, early stopping."""
+"""The one trainer of all sequence encoders: next items, sampled softmax, averaged weights."""
 
 import copy
 import time
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from towers.averaging import WeightAverage
 from towers.errors import FeatureError
 from towers.features import Floats
 from towers.loss import NegativeSampler
@@ -131,7 +132,6 @@ class _Trainer:
         generator = torch.Generator().manual_seed(seed)
         shape = config.encoder
         self._model = SequenceModel(shape, items.count, side=items.features, generator=generator)
-        self._trained = TrainedSequence(self._model)
         self._drop = SeededDropout(shape.dropout, generator)
         self._batches = Batches(
             histories,
@@ -142,6 +142,10 @@ class _Trainer:
             ),
             shuffled=training.order is Order.NONE,
         )
+        self._average = WeightAverage(
+            self._model, horizon=shape.averaged_epochs * self._batches.per_epoch
+        )
+        self._trained = TrainedSequence(self._average.model)
         counts = np.bincount(np.concatenate(histories), minlength=items.count)
         self._sampler = NegativeSampler(
             counts.astype(np.float32), training.negatives, smoothing=training.smoothing
@@ -158,13 +162,13 @@ class _Trainer:
         config = self._config
         stopping = EarlyStopping(StoppingConfig(patience=config.patience, top_k=config.top_k))
         reports: list[EpochReport] = []
-        best = self._model.state_dict()
+        best = self._average.model.state_dict()
         while len(reports) < config.epochs and not (reports and stopping.exhausted):
             reports.append(self._epoch(len(reports) + 1))
             watch(reports[-1])
             if stopping.update(reports[-1].number, self._merit(reports[-1])):
-                best = copy.deepcopy(self._model.state_dict())
-        self._model.load_state_dict(best)
+                best = copy.deepcopy(self._average.model.state_dict())
+        self._average.model.load_state_dict(best)
         return SequenceRun(
             trained=self._trained, epochs=tuple(reports), best_epoch=stopping.best_epoch
         )
@@ -189,6 +193,7 @@ class _Trainer:
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
+        self._average.update()
         return float(loss.detach())
 
     def _validate(self) -> float:

@@ -53,7 +53,7 @@ class SequenceBench:
     epochs: int | None = None
     peer_python: Path | None = None
     load: CostLoad = field(default_factory=CostLoad)
-    world: WorldConfig = field(default_factory=lambda: WorldConfig(users=6000))
+    world: WorldConfig = field(default_factory=lambda: WorldConfig(users=12_000))
 
 
 def run_sequence_bench(bench: SequenceBench, progress: Say) -> dict[str, object]:

@@ -61,6 +61,13 @@ def test_a_batch_is_no_wider_than_its_longest_and_no_larger_than_allowed(
         assert (batch.places < batch.lengths[batch.rows]).all()
 
 
+@given(made_histories(), st.integers(0, 3))
+@settings(deadline=None, max_examples=50)
+def test_every_epoch_has_as_many_batches(histories: list[Ids], seed: int) -> None:
+    made = batches(histories)
+    assert len(epoch(made, seed)) == made.per_epoch
+
+
 @given(made_histories(), st.integers(1, 6))
 @settings(deadline=None, max_examples=50)
 def test_of_a_long_history_one_window_is_taken_anywhere(histories: list[Ids], length: int) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from towers.errors import ConfigError, FeatureError
-from towers.mind import interest_count, squash
+from towers.features import Floats
+from towers.mind import MIND, interest_count
 from towers.seeded_dropout import SeededDropout
 from towers.sequence_config import (
     EncoderShape,
@@ -197,23 +198,38 @@ def test_routing_equals_the_slow_formula() -> None:
     encoder: Any = model.encoder
     mapped = (model.table(torch.from_numpy(history)) @ encoder.bilinear.weight.T).detach().numpy()
     logits = encoder._serving[: len(history), :3].numpy().copy()  # log2(8) interests
-    for _ in range(3):
-        weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        sums = [
-            sum(w * row for w, row in zip(weights[:, j], mapped, strict=True)) for j in (0, 1, 2)
-        ]
-        capsules = [s * (s @ s) / (1 + s @ s) / np.sqrt(s @ s) for s in sums]
-        logits = logits + mapped @ np.array(capsules).T
-    fast = encoder._layers(torch.tensor(np.array(capsules)), SeededDropout(0.0, torch.Generator()))
+    for routed in range(5):
+        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        if routed == 4:
+            break
+        summed = [sum(unit(row) * w for row, w in zip(mapped, s, strict=True)) for s in shares.T]
+        logits = np.array([[5 * unit(row) @ unit(s) for s in summed] for row in mapped])
+    own = [sum(row * w for row, w in zip(mapped, s, strict=True)) / s.sum() for s in shares.T]
+    capsules = torch.tensor(np.array([(each + mapped.mean(axis=0)) / 2 for each in own]))
+    wanted = encoder._layers(capsules, SeededDropout(0.0, torch.Generator()))
     found = TrainedSequence(model).encode(history)
-    np.testing.assert_allclose(found, fast.detach().numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=1e-3, atol=1e-4)
 
 
-def test_squashing_keeps_the_direction_and_bounds_the_length() -> None:
-    capsules = torch.tensor([[3.0, 4.0], [0.03, 0.04], [0.0, 0.0]])
-    short = squash(capsules)
-    assert short.norm(dim=1).tolist() == pytest.approx([25 / 26, 0.0025 / 1.0025, 0], abs=1e-5)
-    assert (short[0] / short[0].norm()).tolist() == pytest.approx([0.6, 0.8])
+def unit(vector: Floats) -> Floats:
+    return vector / np.linalg.norm(vector)
+
+
+@pytest.mark.parametrize("own_share", [1.0, 0.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_items_of_two_tastes_are_routed_to_capsules_of_their_own(
+    own_share: float, seed: int
+) -> None:
+    shape = MINDConfig(dim=8, interests=2, own_share=own_share, rounds=20)
+    encoder = MIND(shape, torch.Generator().manual_seed(0))
+    items = torch.eye(8)[[0, 1] * 4][None]
+    logits = torch.randn(1, 8, 2, generator=torch.Generator().manual_seed(seed))
+    capsules = encoder._route(items, torch.tensor([8]), logits)[0, :, :2]
+    # What is not a capsule's own is the whole history, which is half of either taste.
+    near, far = own_share + (1 - own_share) / 2, (1 - own_share) / 2
+    first, second = capsules.sort(dim=0, descending=True).values
+    np.testing.assert_allclose(first, [near, near], atol=0.02)
+    np.testing.assert_allclose(second, [far, far], atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +243,11 @@ def test_squashing_keeps_the_direction_and_bounds_the_length() -> None:
         (MINDConfig, {"interests": 0}),
         (MINDConfig, {"rounds": 0}),
         (MINDConfig, {"logit_std": 0}),
+        (MINDConfig, {"sharpness": 0}),
+        (MINDConfig, {"own_share": 0}),
+        (MINDConfig, {"own_share": 1.1}),
         (MINDConfig, {"targets_per_history": 0}),
+        (MINDConfig, {"averaged_epochs": -1}),
         (MeanPoolingConfig, {"widening": 0}),
         (MeanPoolingConfig, {"dropout": -0.1}),
         (SequenceTrainingConfig, {"epochs": 0}),
