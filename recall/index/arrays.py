@@ -9,30 +9,44 @@ Ids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
 
-def matrix(values: npt.ArrayLike, what: str) -> Vectors:
+def matrix(values: npt.ArrayLike, what: str, *, dim: int | None = None) -> Vectors:
     """`values` as a contiguous (rows, dim) float32 matrix of finite numbers.
 
+    Args:
+        values: any numbers.
+        what: names them in an error.
+        dim: numbers that a row has to have; any if left out.
+
     Raises:
-        ShapeError: they are something else; `what` names them.
+        ShapeError: they are something else.
+    """
+    rows = shaped(values, what, dim=dim)
+    require_finite(rows, what)
+    return rows
+
+
+def shaped(values: npt.ArrayLike, what: str, *, dim: int | None = None) -> Vectors:
+    """The same, but nobody looked at the numbers: some may be NaN or infinite.
+
+    Raises:
+        ShapeError: they are no such matrix.
     """
     rows = np.ascontiguousarray(values, dtype=np.float32)
     if rows.ndim != 2:
         raise ShapeError(f"{what} must be a (rows, dim) matrix, not {rows.shape}")
-    if np.count_nonzero(np.isfinite(rows)) != rows.size:  # half the time of .all()
-        raise ShapeError(f"{what} hold NaN or infinity")
-    return rows
-
-
-def matrix_of(values: npt.ArrayLike, *, dim: int, what: str) -> Vectors:
-    """The same, with rows of `dim` numbers.
-
-    Raises:
-        ShapeError: they are something else; `what` names them.
-    """
-    rows = matrix(values, what)
-    if rows.shape[1] != dim:
+    if dim is not None and rows.shape[1] != dim:
         raise ShapeError(f"{what} have {rows.shape[1]} numbers, the index {dim}")
     return rows
+
+
+def require_finite(rows: Vectors, what: str) -> None:
+    """Look at every number.
+
+    Raises:
+        ShapeError: one is NaN or infinite; `what` names them.
+    """
+    if np.count_nonzero(np.isfinite(rows)) != rows.size:  # half the time of .all()
+        raise ShapeError(f"{what} hold NaN or infinity")
 
 
 def first_vectors(values: npt.ArrayLike) -> Vectors:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recall.errors import ShapeError
-from recall.index.arrays import Ids, Vectors, first_vectors, item_numbers, matrix_of
+from recall.index.arrays import Ids, Vectors, first_vectors, item_numbers, matrix
 from recall.index.compact import CompactIndex, least_items
 from recall.index.faiss_index import FaissIndex
 from recall.index.flat import FlatIndex
@@ -105,7 +105,7 @@ def choose_index(
     config = config or ChoiceConfig()
     rows = first_vectors(vectors)
     numbers = item_numbers(ids, count=len(rows))
-    asked = rows if queries is None else matrix_of(queries, dim=rows.shape[1], what="queries")
+    asked = rows if queries is None else matrix(queries, "queries", dim=rows.shape[1])
     judge = Judge.over(rows, numbers, _sampled(asked, config), k=config.k, threads=config.threads)
     tried: list[Tried] = []
     for index in _candidates(rows, numbers, config):

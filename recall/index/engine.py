@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import faiss
 import numpy as np
+from faiss import fvec_norm_L2sqr, omp_get_max_threads, omp_set_num_threads, swig_ptr
 
 from recall.index.arrays import Ids, Vectors
 
@@ -59,21 +60,25 @@ class Engine(ABC):
 
     def search(self, queries: Vectors, k: int) -> Found:
         """The best items found; what the process had set as threads before comes back."""
-        if faiss.omp_get_max_threads() == self._threads:  # setting them costs microseconds
+        before = omp_get_max_threads()
+        if before == self._threads:
             return self._ask(queries, k)
-        with on_threads(self._threads):
+        omp_set_num_threads(self._threads)  # `on_threads` takes 3 µs more
+        try:
             return self._ask(queries, k)
+        finally:
+            omp_set_num_threads(before)
 
     def search_everything(self, queries: Vectors, k: int) -> Found:
         """The same, leaving out no item, whatever the effort."""
         return self.search(queries, k)
 
     def _ask(self, queries: Vectors, k: int, params: Native = None) -> Found:
-        """What FAISS's own wrapper does, but for checks that were made: some microseconds less."""
+        """What FAISS's own wrapper does, but for the checks that were made: a microsecond less."""
         scores = np.empty((len(queries), k), np.float32)
         found = np.empty((len(queries), k), np.int64)
-        arrays = faiss.swig_ptr(scores), faiss.swig_ptr(found)
-        self._native.search_c(len(queries), faiss.swig_ptr(queries), k, *arrays, params)
+        arrays = swig_ptr(scores), swig_ptr(found)
+        self._native.search_c(len(queries), swig_ptr(queries), k, *arrays, params)
         return scores, found
 
     def add(self, vectors: Vectors, ids: Ids) -> None:
@@ -174,6 +179,16 @@ def exact_neighbours(queries: Vectors, vectors: Vectors, k: int, *, threads: int
     """Scores and positions of the vectors of highest inner product, with no index."""
     with on_threads(threads):
         return faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+
+
+def sum_of_squares(rows: Vectors) -> float:
+    """Of all numbers of a contiguous matrix; NaN or infinite where one of them is, or too large.
+
+    Between two searches, whose half a megabyte of codes leaves nothing in the nearest caches, it
+    takes 0.7 µs for a query; NumPy's `isfinite` and a look at what it says take 1.7.
+    """
+    total: float = fvec_norm_L2sqr(swig_ptr(rows), rows.size)
+    return total
 
 
 @contextmanager

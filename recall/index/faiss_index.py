@@ -1,14 +1,25 @@
 """What all indexes in this process's memory have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from recall.errors import ReadOnlyIndexError, ShapeError
-from recall.index.arrays import Ids, Vectors, known_numbers, matrix_of, new_numbers
-from recall.index.engine import Engine
+from recall.index.arrays import (
+    Ids,
+    Vectors,
+    known_numbers,
+    matrix,
+    new_numbers,
+    require_finite,
+    shaped,
+)
+from recall.index.engine import Engine, sum_of_squares
 from recall.index.kinds import Kind
 
 
@@ -26,6 +37,7 @@ class FaissIndex(ABC):
         self._dim = dim
         self._read_only = read_only
         self._padding = engine.width - dim
+        self._count = engine.count  # asking FAISS takes 1 µs of a search
 
     @property
     @abstractmethod
@@ -40,7 +52,7 @@ class FaissIndex(ABC):
     @property
     def count(self) -> int:
         """Items in the index."""
-        return self._engine.count
+        return self._count
 
     @property
     def ids(self) -> Ids:
@@ -64,10 +76,14 @@ class FaissIndex(ABC):
 
     def search(self, queries: Vectors, k: int) -> tuple[Ids, Vectors]:
         """See `Index.search`. A list that came out short is searched again in full."""
-        rows = self._widened(matrix_of(queries, dim=self._dim, what="queries"))
+        rows = shaped(queries, "queries", dim=self._dim)
+        if not isfinite(sum_of_squares(rows)):
+            require_finite(rows, "queries")  # the sum overflows from 1e19 on
         if k < 1:
             raise ShapeError(f"k must be at least 1, not {k}")
-        k = min(k, self._engine.count)
+        if self._padding:
+            rows = self._widened(rows)
+        k = min(k, self._count)
         scores, found = self._engine.search(rows, k)
         # One number is looked at by itself: most calls bring one query, and wait for it.
         if found.item(-1) < 0 if len(rows) == 1 else (found[:, -1] < 0).any():
@@ -78,17 +94,19 @@ class FaissIndex(ABC):
     def add(self, vectors: npt.ArrayLike, ids: npt.ArrayLike) -> None:
         """See `EditableIndex.add`."""
         self._require_writable()
-        rows = matrix_of(vectors, dim=self._dim, what="vectors")
+        rows = matrix(vectors, "vectors", dim=self._dim)
         numbers = new_numbers(ids, count=len(rows), held=self.ids)
         if len(rows):
-            self._engine.add(self._widened(rows), numbers)
+            with self._recounted():
+                self._engine.add(self._widened(rows), numbers)
 
     def remove(self, ids: npt.ArrayLike) -> None:
         """See `EditableIndex.remove`."""
         self._require_writable()
         numbers = known_numbers(ids, held=self.ids, count=self.count)
         if len(numbers):
-            self._engine.remove(numbers)
+            with self._recounted():
+                self._engine.remove(numbers)
 
     @abstractmethod
     def write(self, path: Path) -> None:
@@ -104,6 +122,14 @@ class FaissIndex(ABC):
         wide = np.zeros((len(rows), self._engine.width), np.float32)  # a tenth of np.pad's time
         wide[:, : self._dim] = rows
         return wide
+
+    @contextmanager
+    def _recounted(self) -> Iterator[None]:
+        """Count the items again when they came or went, even if memory ran out amid it."""
+        try:
+            yield
+        finally:
+            self._count = self._engine.count
 
     def _require_writable(self) -> None:
         if self._read_only:

@@ -14,7 +14,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from recall.errors import ForeignIndexError, IndexServerError, ItemNumberError, ShapeError
-from recall.index.arrays import Ids, Vectors, item_numbers, known_numbers, matrix_of, whole_numbers
+from recall.index.arrays import Ids, Vectors, item_numbers, known_numbers, matrix, whole_numbers
 
 ID: Final = "id"
 VECTOR: Final = "vector"
@@ -103,7 +103,7 @@ class MilvusIndex:
         Raises:
             IndexServerError: it also found fewer items than it says it has.
         """
-        rows = matrix_of(queries, dim=self._dim, what="queries")
+        rows = matrix(queries, "queries", dim=self._dim)
         if not 1 <= k <= MAX_K:
             raise ShapeError(f"k must be at least 1 and at most {MAX_K}, not {k}")
         if not len(rows):
@@ -122,7 +122,7 @@ class MilvusIndex:
 
     def add(self, vectors: npt.ArrayLike, ids: npt.ArrayLike) -> None:
         """See `EditableIndex.add`. Only a call of up to 10,000 items is refused as one."""
-        rows = matrix_of(vectors, dim=self._dim, what="vectors")
+        rows = matrix(vectors, "vectors", dim=self._dim)
         numbers = item_numbers(ids, count=len(rows))
         held = self._held(numbers)
         if len(held):

@@ -1,17 +1,17 @@
 """The default index beside bare FAISS, HNSW and Milvus: speed at equal recall, and memory.
 
 The default index is built and tuned by `choose_index`, published, and measured as it is served,
-mapped from its file. Everything runs on one thread and is asked for one user at a time. Peers take
-turns in short rounds, so that a machine whose speed changes meanwhile treats all alike; a ratio is
-the median over the rounds of one time over the other. HNSW is set to the least effort at which it
-finds as much as the default index does, on users that no tuning has seen.
+mapped from its file. Everything runs on one thread. A request brings one user, so the figures are
+those of one user a call; bare FAISS is asked in batches too. How two are compared is told in
+`index_duel`. HNSW is set to the least effort at which it finds as much as the default index does,
+on users that no tuning has seen.
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,46 +19,36 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from federation.errors import SettingError
-from recall.index import Kind
 from recall.index.choosing import Choice, ChoiceConfig, choose_index
-from recall.index.faiss_index import FaissIndex
 from recall.index.measuring import Judge
 from recall.index.publishing import Publisher
-from recall.index.stored import DATA, About
+from recall.index.stored import About
 from recall.index.versions import folder_of, open_current
 from simulations.bench.figures import Bound, Wanted
-from simulations.bench.index_peers import (
-    HNSW_FACTORY,
-    Bare,
-    Hnswlib,
-    MilvusLite,
-    Ours,
-    Peer,
-    bare_file,
-    bare_words,
-    has_hnswlib,
-    has_milvus,
-    one_thread,
+from simulations.bench.index_duel import OURS as OUR_SIDE
+from simulations.bench.index_duel import THEIRS, Duel, duel
+from simulations.bench.index_peers import Ours, one_thread
+from simulations.bench.index_rivals import (
+    FILE,
+    HNSW,
+    HNSWLIB,
+    MAPPED,
+    WORDS,
+    Rival,
+    left_out,
+    rivals,
 )
-from simulations.bench.index_race import Race
+from simulations.bench.index_tuning import Tuning
 from simulations.bench.index_vectors import MadeVectors, make_vectors
 
 Progress = Callable[[str], None]
 Report = dict[str, Any]
-Vectors = npt.NDArray[np.float32]
 
 OURS: Final = "default"
-FILE: Final = "bare_faiss_same_file"
-WORDS: Final = "bare_faiss_same_words"
-HNSW: Final = "faiss_hnsw32"
-HNSWLIB: Final = "hnswlib"
-MILVUS: Final = "milvus_lite"
 
 TUNING, JUDGING, TIMING = 1024, 500, 500  # users, each group unknown to the others
-SMALL_ITEMS: Final = 200_000  # up to here hnswlib and Milvus Lite are measured too
 
 WANTED: Final[Mapping[int, Mapping[str, Wanted]]] = MappingProxyType(
     {
@@ -66,6 +56,7 @@ WANTED: Final[Mapping[int, Mapping[str, Wanted]]] = MappingProxyType(
             "recall": Wanted(Bound.AT_LEAST, 0.95),
             FILE: Wanted(Bound.AT_LEAST, 0.95),
             WORDS: Wanted(Bound.AT_LEAST, 0.95),
+            MAPPED: Wanted(Bound.AT_LEAST, 0.95),
             HNSWLIB: Wanted(Bound.AT_LEAST, 1.2),
         },
         1_000_000: {
@@ -116,25 +107,37 @@ def run_index_bench(
 def _measure(made: MadeVectors, k: int, folder: Path, stack: ExitStack, tell: Progress) -> Report:
     tell("choosing the default index")
     choice, described = _default(made, k, folder)
-    race = _race(made, k)
-    wanted = race.enter(OURS, Ours(open_current(folder).index)).recall
-    peers = []
-    for name, peer in _peers(made.items, choice.index, folder, tell):
-        stack.callback(peer.close)
-        tell(f"setting {name}")
-        race.enter(name, peer, wanted=wanted)
-        peers.append(name)
-    tell("asking everybody in turns")
-    race.run()
+    tuning, timing = _tuning(made, k), made.queries[TUNING + JUDGING :]
+    recall = tuning.settled(Ours(open_current(folder).index))
+    speeds: list[Report] = []
+    peers: Report = {}
+    for rival in rivals(made.items, choice.index, folder, tell):
+        stack.callback(rival.peer.close)
+        found = tuning.settled(rival.peer, wanted=recall)
+        tell(f"asking the default index and {rival.name} in turns")
+        measured = duel(rival.opening, timing, k, rival.plan)
+        batched = duel(rival.opening, timing, k, rival.in_batches) if rival.in_batches else None
+        speeds.append(measured.speeds(OUR_SIDE))
+        peers[rival.name] = _peer_report(rival, found, measured, batched)
     report = {
-        OURS: {**described, **race.report(OURS)},
-        "peers": {
-            name: {**race.report(name), "default_over_it": race.speed_over(OURS, name)}
-            for name in peers
-        },
-        "left_out": _left_out(len(made.items)),
+        OURS: {**described, "recall": recall, "effort": choice.index.effort, **speeds[0]},
+        "peers": peers,
+        "left_out": left_out(len(made.items)),
     }
     return {**report, "figures": _figures(report, len(made.items))}
+
+
+def _peer_report(rival: Rival, recall: float, measured: Duel, batched: Duel | None) -> Report:
+    report = {
+        "recall": recall,
+        "effort": rival.peer.effort,
+        **measured.speeds(THEIRS),
+        "cpu_seconds_to_build": round(rival.peer.build_cpu_s, 2),
+        "default_over_it": measured.report(),
+    }
+    return (
+        report if batched is None else {**report, "default_over_it_in_batches": batched.report()}
+    )
 
 
 def _default(made: MadeVectors, k: int, folder: Path) -> tuple[Choice, Report]:
@@ -156,42 +159,10 @@ def _default(made: MadeVectors, k: int, folder: Path) -> tuple[Choice, Report]:
     }
 
 
-def _race(made: MadeVectors, k: int) -> Race:
+def _tuning(made: MadeVectors, k: int) -> Tuning:
     judging = made.queries[TUNING : TUNING + JUDGING]
-    places = np.arange(len(made.items))
-    judge = Judge.over(made.items, places, judging, k=k)
-    return Race(judging, judge.best, made.queries[TUNING + JUDGING :])
-
-
-def _peers(
-    items: Vectors, ours: FaissIndex, folder: Path, tell: Progress
-) -> Iterator[tuple[str, Peer]]:
-    """The peers, each built when it is its turn."""
-    if ours.kind is not Kind.FLAT_INNER_PRODUCT:
-        same = bare_file(folder_of(folder, 1) / DATA)
-        same.effort = ours.effort
-        yield FILE, same
-    tell("building bare FAISS")
-    word, parameter = bare_words(ours)
-    bare = Bare.built(word, items, parameter)
-    bare.set_effort(ours.effort)
-    yield WORDS, bare
-    tell("building HNSW32")
-    yield HNSW, Bare.built(HNSW_FACTORY, items, "efSearch", tunable=True)
-    if HNSWLIB not in _left_out(len(items)):
-        tell("building hnswlib")
-        yield HNSWLIB, Hnswlib(items, seed=0)
-    if MILVUS not in _left_out(len(items)):
-        tell("filling Milvus Lite")
-        yield MILVUS, MilvusLite(items, folder / "items.db")
-
-
-def _left_out(size: int) -> Mapping[str, str]:
-    """Peers that are not measured, and why."""
-    installed = {HNSWLIB: has_hnswlib(), MILVUS: has_milvus()}
-    reasons = {name: "not installed" for name, here in installed.items() if not here}
-    large = f"takes too long beyond {SMALL_ITEMS:,} songs"
-    return reasons if size <= SMALL_ITEMS else {**dict.fromkeys(installed, large), **reasons}
+    judge = Judge.over(made.items, np.arange(len(made.items)), judging, k=k)
+    return Tuning(judging, judge.best)
 
 
 def _figures(report: Report, size: int) -> Report:

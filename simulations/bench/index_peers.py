@@ -1,6 +1,6 @@
 """What the default index is compared with: bare FAISS, HNSW and, where installed, others.
 
-A peer is asked for one user's songs at a time and answers with places of the made vectors.
+A peer is asked for users' songs and answers with places of the made vectors.
 """
 
 import time
@@ -14,7 +14,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from recall.index import Kind
+from recall.index import CompactIndex, Kind
+from recall.index.compact import engine_of
+from recall.index.engine import read_native
 from recall.index.engine_compact import POINTS_PER_CELL, refined_factory
 from recall.index.faiss_index import FaissIndex
 from recall.index.kinds import cells
@@ -46,8 +48,8 @@ class Peer(ABC):
     slow: bool = False
 
     @abstractmethod
-    def ask(self, query: Vectors, k: int) -> Ids:
-        """Places of the best items for (1, dim) numbers: (1, k)."""
+    def ask(self, queries: Vectors, k: int) -> Ids:
+        """Places of the best items for (batch, dim) numbers: (batch, k)."""
 
     def set_effort(self, effort: int) -> None:
         """Make it try as hard; for those that can."""
@@ -64,8 +66,8 @@ class Ours(Peer):
         self._index = index
         self.effort = index.effort
 
-    def ask(self, query: Vectors, k: int) -> Ids:
-        return self._index.search(query, k)[0]
+    def ask(self, queries: Vectors, k: int) -> Ids:
+        return self._index.search(queries, k)[0]
 
 
 class Bare(Peer):
@@ -97,8 +99,17 @@ class Bare(Peer):
         peer.build_cpu_s = time.process_time() - began
         return peer
 
-    def ask(self, query: Vectors, k: int) -> Ids:
-        found: Ids = self._native.search(query, k)[1]
+    @classmethod
+    def opened(cls, path: Path, *, mapped: bool) -> "Bare":
+        """Read what `save` or this package wrote; the file also holds its effort."""
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0))
+
+    def save(self, path: Path) -> None:
+        """Write FAISS's file."""
+        faiss.write_index(self._native, str(path))
+
+    def ask(self, queries: Vectors, k: int) -> Ids:
+        found: Ids = self._native.search(queries, k)[1]
         return found
 
     def set_effort(self, effort: int) -> None:
@@ -122,8 +133,8 @@ class Hnswlib(Peer):
         self._native.add_items(items, num_threads=1)
         self.build_cpu_s = time.process_time() - began
 
-    def ask(self, query: Vectors, k: int) -> Ids:
-        found: Ids = self._native.knn_query(query, k, num_threads=1)[0].astype(np.int64)
+    def ask(self, queries: Vectors, k: int) -> Ids:
+        found: Ids = self._native.knn_query(queries, k, num_threads=1)[0].astype(np.int64)
         return found
 
     def set_effort(self, effort: int) -> None:
@@ -142,8 +153,8 @@ class MilvusLite(Peer):
         self._index.add(items, np.arange(len(items)))
         self.build_cpu_s = time.process_time() - began
 
-    def ask(self, query: Vectors, k: int) -> Ids:
-        found: Ids = self._index.search(query, k)[0]
+    def ask(self, queries: Vectors, k: int) -> Ids:
+        found: Ids = self._index.search(queries, k)[0]
         return found
 
     def close(self) -> None:
@@ -180,6 +191,8 @@ def bare_words(index: FaissIndex) -> tuple[str, str | None]:
             return "Flat", None
 
 
-def bare_file(path: Path) -> Bare:
-    """FAISS's own index in a data file of a compact index, which also holds its effort."""
-    return Bare(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+def same_object(path: Path, kind: Kind, dim: int) -> tuple[Ours, Bare]:
+    """A compact index's data file, mapped once: as this package asks it, and as FAISS does."""
+    native = read_native(path, mapped=True)
+    engine = engine_of(kind, native, threads=1)
+    return Ours(CompactIndex(engine, kind=kind, dim=dim, read_only=True)), Bare(native)
