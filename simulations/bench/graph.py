@@ -17,11 +17,11 @@ from parties.listening import item_listening
 from parties.seeds import derive_seed
 from recall.channels import Channel, Popularity
 from recall.graph_paths import GraphPaths
+from simulations.bench.graph_split import hide_items
 from simulations.bench.graph_stage import BAD_CASES, TUNED_BY, Scores, Stage
 from simulations.bench.graph_tuning import FUSED, PLAIN, GraphExtent, Tuning, tune
 from simulations.data import LoadedData, TableFormat, load
 from simulations.lift import Undefined, paired_bootstrap
-from simulations.warm import hide_items
 from simulations.world import generate, write_world
 
 Progress = Callable[[str], None]

@@ -21,10 +21,10 @@ from recall.metrics import NO_ITEM, user_metrics
 from recall.query import Query
 from recall.relation import RelationConfig, reached, relation_scores
 from recall.song_neighbours import SongNeighbours
-from simulations.bad_cases import traits_of
+from simulations.bench.bad_cases import traits_of
+from simulations.bench.graph_split import WarmSplit
 from simulations.data import LoadedData
 from simulations.knowledge import Shown, knowledge_graph
-from simulations.warm import WarmSplit
 from towers.song2vec import SongVectors, Watch, train_song2vec
 from towers.song2vec_config import Song2VecConfig
 
