@@ -8,8 +8,7 @@ import pandas as pd
 from parties.knowledge import WEIGHT, graph_of, titles, triples_of
 from recall.graph import Graph
 from simulations.data.loaded import TAGGED, LoadedData
-
-PAIR = ["user_id", "item_id"]
+from simulations.pairs import without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,10 +29,7 @@ class Shown:
         seen = tags[tags["user_id"].isin(set(self.warm_users))]
         if self.hidden is None or self.hidden.empty:
             return seen
-        told = pd.MultiIndex.from_frame(seen[PAIR]).isin(
-            pd.MultiIndex.from_frame(self.hidden[PAIR])
-        )
-        return seen[~told]
+        return without(seen, self.hidden)
 
 
 def knowledge_graph(data: LoadedData, items: Sequence[str], shown: Shown) -> Graph:

@@ -37,13 +37,14 @@ from simulations.bench.peer_process import Peers
 from simulations.bench.shaping import measure_shaping
 from simulations.bench.warm import MEASURES, Warm, warm_splits
 from simulations.data import load
+from simulations.histories import played
 from simulations.listening import listening_of
 
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 Lists = Mapping[str, Sequence[Candidates]]
 
-DEPTH: Final = 400
+DEPTH: Final = FusionConfig().depth
 LENGTH: Final = 200
 SIX: Final = 6  # lists of a fusion that is timed on its own
 
@@ -176,7 +177,7 @@ def _fitted(lists: Lists, warm: Warm) -> Mapping[UserKind, FusionWeights]:
     examples = [
         Example(
             lists={name: each[user] for name, each in lists.items()},
-            played=warm.played(user),
+            played=played(warm.hidden, user),
             kind=UserKind.WARM,
         )
         for user in range(warm.known.shape[0])

@@ -16,19 +16,18 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from parties.seeds import derive_seed
-from recall import Candidates, Popularity, Query
+from recall import Candidates, Popularity, Query, ranked_rows
 from recall.catalogue import Catalogue
 from recall.fitting import Example, fit_weights
 from recall.fusion import Fuser
 from recall.fusion_config import FusionConfig, Method
 from recall.learned import FusionWeights, UserKind
-from recall.metrics import CUTOFFS, NO_ITEM
 from simulations.baselines import slots_of_users
 from simulations.channels.federated import FederatedChannel
 from simulations.channels.lists import ChannelLists
 from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, ChannelName
 from simulations.evaluation import Judge
-from simulations.holdout import history
+from simulations.histories import histories, played
 from simulations.lift import SystemResult
 from simulations.split import Split
 from simulations.tasks import TaskResult
@@ -59,7 +58,7 @@ class Asked:
     def examples(self, truth: sp.csr_array) -> list[Example]:
         """The users with what each went on to play, a row of (n, m) `truth` each."""
         return [
-            Example(lists=lists, played=_row(truth, int(user)), kind=UserKind.of(query))
+            Example(lists=lists, played=played(truth, int(user)), kind=UserKind.of(query))
             for user, query, lists in zip(self.users, self.queries, self.lists, strict=True)
         ]
 
@@ -70,7 +69,7 @@ class Asked:
 
     def ranked(self, name: str, k: int) -> Ids:
         """(users, k) one channel's lists, filled up with -1."""
-        return _table([lists[name].items for lists in self.lists], k)
+        return ranked_rows([lists[name].items for lists in self.lists], k)
 
     def without(self, name: str) -> "Asked":
         """The same users as if a channel did not exist."""
@@ -84,7 +83,7 @@ class Asked:
             fuser.fuse(lists, k, kind=UserKind.of(query)).items
             for query, lists in zip(self.queries, self.lists, strict=True)
         ]
-        return _table(fused, k)
+        return ranked_rows(fused, k)
 
 
 def judge_fusion(split: Split) -> TaskResult:
@@ -125,15 +124,14 @@ class _Bench:
         self._lists = ChannelLists.load(split.task.folder)
         known = np.asarray(split.listening.known().any(axis=1))
         self._federated = FederatedChannel.load(split.task.folder, known)
+        self._histories = histories(split.holdout.shown, split.listening.heard_at)
         self._popularity = split.judge.popularity
         self._popular = Popularity.from_counts(self._popularity).ranking.best(DEPTH)
 
     def warm(self, users: Ids) -> Asked:
         """Users with a history: every channel."""
-        shown, heard_at = self._split.holdout.shown, self._split.listening.heard_at
         queries = [
-            self._federated.query(int(user), history=history(shown, heard_at, int(user)))
-            for user in users
+            self._federated.query(int(user), history=self._histories[int(user)]) for user in users
         ]
         recalled = self._federated.recalled(queries, DEPTH)
         lists = [
@@ -213,15 +211,3 @@ class _Bench:
             popularity=self._popularity,
             top_k=self._split.task.evaluation.top_k,
         )
-
-
-def _row(matrix: sp.csr_array, row: int) -> Ids:
-    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], dtype=np.int64)
-
-
-def _table(lists: Sequence[Ids], k: int) -> Ids:
-    """Lists as (users, k) rows, filled up with -1."""
-    table = np.full((len(lists), max(k, *CUTOFFS)), NO_ITEM, dtype=np.int64)
-    for row, items in enumerate(lists):
-        table[row, : min(k, len(items))] = items[:k]
-    return table

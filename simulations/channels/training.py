@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from parties.listening import places
 from parties.seeds import derive_seed
 from parties.sessions import sessions_of
 from recall import Channel, FlatIndex, Popularity
@@ -25,8 +26,9 @@ from recall.sequence import NearestInterests
 from recall.song_neighbours import SongNeighbours
 from simulations.channels.names import ChannelName
 from simulations.data import LoadedData
-from simulations.holdout import history
+from simulations.histories import histories
 from simulations.knowledge import Shown, knowledge_graph
+from simulations.pairs import pairs_of
 from simulations.split import Split
 from towers.sequence_config import (
     EncoderShape,
@@ -61,16 +63,13 @@ class Material:
     @cached_property
     def histories(self) -> list[Ids]:
         """What each user played, the latest last; empty for cold users."""
-        heard_at = self._split.listening.heard_at
-        return [history(self.shown, heard_at, user) for user in range(self.shown.shape[0])]
+        return histories(self.shown, self._split.listening.heard_at)
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """The events that may be seen."""
         events = self._data.tables.item.events
-        listening = self._split.listening
-        users = pd.Index(listening.users).get_indexer(pd.Index(events["user_id"]))
-        items = pd.Index(listening.items).get_indexer(pd.Index(events["item_id"]))
+        users, items = places(events, self._split.listening.users, self.names)
         known = (users >= 0) & (items >= 0)
         seen = np.zeros(len(events), dtype=bool)
         seen[known] = np.asarray(self.shown[users[known], items[known]]).ravel() > 0
@@ -80,15 +79,11 @@ class Material:
     def graph(self) -> Graph:
         """What is known of songs, without what the tested users said of the songs they hide."""
         listening = self._split.listening
-        hidden = sp.coo_array(listening.weights - self.shown)
         warm = np.flatnonzero(np.diff(self.shown.indptr))
-        users, items = np.array(listening.users), np.array(listening.items)
+        hidden = sp.csr_array(listening.weights - self.shown)
         shown = Shown(
-            warm_users=users[warm].tolist(),
-            hidden=pd.DataFrame(
-                {"user_id": users[hidden.coords[0]], "item_id": items[hidden.coords[1]]},
-                dtype="str",
-            ),
+            warm_users=np.array(listening.users)[warm].tolist(),
+            hidden=pairs_of(hidden, listening.users, listening.items),
         )
         return knowledge_graph(self._data, listening.items, shown)
 
