@@ -16,7 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from parties.seeds import derive_seed
-from recall import Candidates, Popularity, Query, ranked_rows
+from recall import Candidates, Popularity, ranked_rows
 from recall.catalogue import Catalogue
 from recall.fitting import Example, fit_weights
 from recall.fusion import Fuser
@@ -47,19 +47,19 @@ class Asked:
 
     Args:
         users: (users,) their numbers.
-        queries: what channels were told of each.
+        kinds: what is known of each.
         lists: each one's lists by channel.
     """
 
     users: Ids
-    queries: Sequence[Query] = field(repr=False)
+    kinds: Sequence[UserKind] = field(repr=False)
     lists: Sequence[Lists] = field(repr=False)
 
     def examples(self, truth: sp.csr_array) -> list[Example]:
         """The users with what each went on to play, a row of (n, m) `truth` each."""
         return [
-            Example(lists=lists, played=played(truth, int(user)), kind=UserKind.of(query))
-            for user, query, lists in zip(self.users, self.queries, self.lists, strict=True)
+            Example(lists=lists, played=played(truth, int(user)), kind=kind)
+            for user, kind, lists in zip(self.users, self.kinds, self.lists, strict=True)
         ]
 
     def names(self) -> list[str]:
@@ -72,16 +72,18 @@ class Asked:
         return ranked_rows([lists[name].items for lists in self.lists], k)
 
     def without(self, name: str) -> "Asked":
-        """The same users as if a channel did not exist."""
+        """The same users, of the same kinds, as if a channel did not exist.
+
+        Kinds stay, so that what is fitted without the channel differs in nothing else.
+        """
         lists = [{n: each for n, each in row.items() if n != name} for row in self.lists]
-        queries = [Query(history=query.history, excluded=query.excluded) for query in self.queries]
-        return Asked(users=self.users, queries=queries, lists=lists)
+        return Asked(users=self.users, kinds=self.kinds, lists=lists)
 
     def fused(self, fuser: Fuser, k: int) -> Ids:
         """(users, k) fused lists."""
         fused = [
-            fuser.fuse(lists, k, kind=UserKind.of(query)).items
-            for query, lists in zip(self.queries, self.lists, strict=True)
+            fuser.fuse(lists, k, kind=kind).items
+            for kind, lists in zip(self.kinds, self.lists, strict=True)
         ]
         return ranked_rows(fused, k)
 
@@ -138,7 +140,7 @@ class _Bench:
             self._lists.of(int(user)) | {FEDERATED: recalled.candidates(row)}
             for row, user in enumerate(users)
         ]
-        return Asked(users=users, queries=queries, lists=lists)
+        return Asked(users=users, kinds=[*map(UserKind.of, queries)], lists=lists)
 
     def cold(self, users: Ids) -> Asked:
         """Users as if they had no history: the federated channel, and what is popular."""
@@ -149,7 +151,7 @@ class _Bench:
             {popular: self._popular, FEDERATED: recalled.candidates(row)}
             for row in range(len(users))
         ]
-        return Asked(users=users, queries=queries, lists=lists)
+        return Asked(users=users, kinds=[*map(UserKind.of, queries)], lists=lists)
 
     def validation_users(self) -> Ids:
         """Warm users whom training left out, to decide when to stop."""

@@ -90,6 +90,17 @@ def test_without_the_federated_channel_cold_users_get_the_popularity_list(done: 
     )
 
 
+def test_for_people_whom_no_partner_knows_fusion_is_the_same_with_and_without(
+    done: Done, split: Split
+) -> None:
+    found, judged = systems(done, WARM), split.holdout.judged
+    unknown = ~split.listening.known().any(axis=1)[judged]
+    assert unknown.any()
+    for metric, scores in found[FUSION].per_user.items():
+        without = found[FUSION_WITHOUT].per_user[metric]
+        np.testing.assert_array_equal(scores[unknown], without[unknown], err_msg=metric)
+
+
 def test_no_list_holds_a_song_its_user_is_known_to_have_heard(done: Done, split: Split) -> None:
     kept = ChannelLists.load(done.task.folder)
     for user in kept.users.tolist():
