@@ -20,6 +20,7 @@ from parties.node.members import hidden_users, own_listening
 from parties.node.party_file import PartyFile
 from parties.node.results import RESULT, load_result, load_settings
 from parties.tables.description import ItemPartyDescription
+from simulations.channels.names import FEDERATED, ChannelName
 from simulations.evaluation import Judge
 from simulations.lift import SplitResult, activity_cohorts, label_cohorts, partner_cohorts
 from simulations.recording import CIPHERS
@@ -120,8 +121,8 @@ def _split(
         seed=config.seed,
         users=cold,
         systems=(
-            judge.popular("popularity"),
-            judge.vectors("federated", outcome.queries[cold], outcome.items),
+            judge.popular(ChannelName.POPULARITY.value),
+            judge.vectors(FEDERATED, outcome.queries[cold], outcome.items),
         ),
         cohorts=_cohorts(outcome, listening, cold),
     )
@@ -131,7 +132,7 @@ def _split(
         )
         for each in outcome.history
     )
-    return SplitRecord(result=result, curves={"federated": curve})
+    return SplitRecord(result=result, curves={FEDERATED: curve})
 
 
 def _cohorts(

@@ -25,7 +25,15 @@ from recall.learned import FusionWeights, UserKind
 from simulations.baselines import slots_of_users
 from simulations.channels.federated import FederatedChannel
 from simulations.channels.lists import ChannelLists
-from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, ChannelName
+from simulations.channels.names import (
+    COLD,
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    NEW_SONGS,
+    WARM,
+    ChannelName,
+)
 from simulations.evaluation import Judge
 from simulations.histories import histories, played
 from simulations.lift import SystemResult
@@ -35,9 +43,6 @@ from towers.stopping import hold_out as hold_out_users
 
 Ids = npt.NDArray[np.int64]
 Lists = Mapping[str, Candidates]
-WARM: Final = "warm"
-COLD: Final = "cold"
-NEW_SONGS: Final = "new songs"
 DEPTH: Final = FusionConfig().depth
 
 

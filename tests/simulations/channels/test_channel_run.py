@@ -9,9 +9,16 @@ import pytest
 from federation.protocol.profile import Profile
 from parties.config import RunConfig
 from parties.events import Progress, Stage
-from simulations.channels.judging import COLD, NEW_SONGS, WARM
 from simulations.channels.lists import ChannelLists
-from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, ChannelName
+from simulations.channels.names import (
+    COLD,
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    NEW_SONGS,
+    WARM,
+    ChannelName,
+)
 from simulations.channels.training import Material
 from simulations.data import load
 from simulations.errors import RunFolderError
