@@ -7,8 +7,10 @@ import pandas as pd
 
 from parties.knowledge import WEIGHT, graph_of, titles, triples_of
 from recall.graph import Graph
-from simulations.data.loaded import TAGGED, LoadedData
+from simulations.data.loaded import LoadedData
 from simulations.pairs import without
+
+TAGGED = "tagged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
