@@ -32,8 +32,8 @@ from recall import (
     fit_weights,
 )
 from simulations.bench.channel_makers import MAKERS, Maker
+from simulations.bench.channel_race import Peers
 from simulations.bench.figures import Bound, Wanted
-from simulations.bench.peer_process import Peers
 from simulations.bench.shaping import measure_shaping
 from simulations.bench.warm import MEASURES, Warm, warm_splits
 from simulations.data import load
