@@ -22,7 +22,7 @@ from deploy.rehearsal.parties import Party
 from deploy.rehearsal.rehearsal import Rehearsal, tell, wait_for
 from parties.config import COORDINATOR, ITEM
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.errors import expected
 
 TOLD_S: Final = 150.0  # Flower notices a node that is gone after 60 s
 EARLY_STEP: Final = 2
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; every host is removed", error=True)
         return INTERRUPTED
-    except EXPECTED as error:
+    except expected() as error:
         complain(error)
         return FAILURE
     show(findings, as_json=given.json)

@@ -42,7 +42,7 @@ from parties.archive import unpack_arrays
 from parties.config import COORDINATOR
 from parties.events import Stage
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.errors import expected
 
 HELLO: Final = b"\x16\x03\x01"  # how every TLS connection begins
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; every host is removed", error=True)
         return INTERRUPTED
-    except EXPECTED as error:
+    except expected() as error:
         complain(error)
         return FAILURE
     show(evidence, as_json=given.json)

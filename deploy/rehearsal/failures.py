@@ -27,7 +27,7 @@ from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from parties.events import Stage
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.errors import expected
 from simulations.world import PRESETS, generate, write_world
 
 USERS: Final = 1536  # twelve groups of slots, so that all batches are of two
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; every host is removed", error=True)
         return INTERRUPTED
-    except EXPECTED as error:
+    except expected() as error:
         complain(error)
         return FAILURE
     show(reference, verdicts, as_json=given.json)

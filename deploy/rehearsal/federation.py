@@ -23,7 +23,7 @@ from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.errors import expected
 
 COLD_SHARE: Final = 0.2  # as in a simulation
 HEADLINE: Final = "recall@50"
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; every host is removed", error=True)
         return INTERRUPTED
-    except EXPECTED as error:
+    except expected() as error:
         complain(error)
         return FAILURE
     show(figures, as_json=given.json)

@@ -1,6 +1,8 @@
 """The tasks of channels on a tiny world: trained, recalled, fused and judged."""
 
+import shutil
 from dataclasses import dataclass, replace
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from simulations.listening import Listening
 from simulations.recording import record_run
 from simulations.report import build_report, render_html
 from simulations.run_folder import Plan, SimulationConfig
+from simulations.scheduler import Failure, serve_task
 from simulations.split import Split
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Task, TaskKind, TaskResult
@@ -158,6 +161,19 @@ def test_fusion_without_the_other_tasks_is_refused(done: Done, tmp_path: Path) -
     alone = replace(done.task, kind=TaskKind.FUSION, folder=tmp_path)
     with pytest.raises(RunFolderError, match="missing"):
         perform(alone, lambda progress: None)
+
+
+def test_a_worker_says_that_the_index_of_its_split_is_damaged(done: Done, tmp_path: Path) -> None:
+    folder = shutil.copytree(done.task.folder, tmp_path / "split")
+    (folder / "index" / "manifest.json").write_text("{")
+    receiver, sender = Pipe(duplex=False)
+    with receiver, sender:
+        serve_task(replace(done.task, kind=TaskKind.FUSION, folder=folder), sender)
+        messages = [receiver.recv()]
+        while receiver.poll():
+            messages.append(receiver.recv())
+    assert isinstance(messages[-1], Failure)
+    assert "index" in messages[-1].message
 
 
 def test_the_report_shows_every_channel_and_what_fusing_them_gained(
