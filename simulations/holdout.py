@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from parties.listening import ItemListening
 from parties.listening import cold_users as hidden_listeners
+from recall.plays import listener_counts
 from simulations.splits import EvaluationConfig
 
 Ids = npt.NDArray[np.int64]
@@ -103,7 +104,7 @@ def _fresh_songs(listening: ItemListening, share: float, rng: np.random.Generato
     """Songs that are played and have features; without features nobody could recall them."""
     if listening.songs is None:
         return np.empty(0, dtype=np.int64)
-    played = np.bincount(listening.weights.indices, minlength=len(listening.items)) > 0
+    played = listener_counts(listening.weights) > 0
     eligible = rng.permutation(np.flatnonzero(played & listening.songs.known()))
     return np.sort(eligible[: int(len(eligible) * share)]).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The knowledge graph that a simulation may show a model."""
+"""The knowledge graph that a simulation may show a model, and the channel that is near by it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,13 @@ import pandas as pd
 
 from parties.knowledge import WEIGHT, graph_of, titles, triples_of
 from recall.graph import Graph
+from recall.graph_paths import GraphPaths
+from recall.index import FlatIndex
+from recall.relation import RelationConfig
+from recall.song_neighbours import SongNeighbours
 from simulations.data.loaded import LoadedData
 from simulations.pairs import without
+from towers.song2vec import SongVectors
 
 TAGGED = "tagged"
 
@@ -50,6 +55,24 @@ def knowledge_graph(data: LoadedData, items: Sequence[str], shown: Shown) -> Gra
     triples = triples_of(data.tables.item) if data.tags is None else _tag_triples(data.tags, shown)
     labels = {**titles(data.tables.item), **data.tag_names}
     return graph_of(triples, items, labels=labels)
+
+
+def near_songs(vectors: SongVectors, graph: Graph, relation: RelationConfig) -> SongNeighbours:
+    """The channel of songs near a history's in Song2Vec, and by paths of a graph.
+
+    Args:
+        vectors: of every song.
+        graph: of the same songs.
+        relation: how much the graph counts; with a factor of 0 it is not walked.
+    """
+    return SongNeighbours(
+        index=FlatIndex(vectors.items),
+        history=vectors.history,
+        items=vectors.items,
+        labels=graph.labels,
+        paths=GraphPaths(graph=graph) if relation.factor else None,
+        relation=relation,
+    )
 
 
 def _tag_triples(tags: pd.DataFrame, shown: Shown) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from parties.node.members import hidden_users, own_listening
 from parties.node.party_file import PartyFile
 from parties.node.results import RESULT, load_result, load_settings
 from parties.tables.description import ItemPartyDescription
+from recall.plays import listener_counts
 from simulations.channels.names import FEDERATED, ChannelName
 from simulations.evaluation import Judge
 from simulations.lift import SplitResult, activity_cohorts, label_cohorts, partner_cohorts
@@ -115,8 +116,9 @@ def _split(
 ) -> SplitRecord:
     top_k = EvaluationConfig().top_k
     shown = listening.item_data(cold).listening
-    popularity = np.bincount(shown.indices, minlength=len(listening.items)).astype(np.float64)
-    judge = Judge(users=cold, truth=listening.weights[cold], popularity=popularity, top_k=top_k)
+    judge = Judge(
+        users=cold, truth=listening.weights[cold], popularity=listener_counts(shown), top_k=top_k
+    )
     result = SplitResult(
         seed=config.seed,
         users=cold,

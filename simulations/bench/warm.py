@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from recall import Candidates, Query, has_truth, ranked_rows, user_metrics
+from recall.plays import listener_counts
 from simulations.data import LoadedData
 from simulations.histories import histories
 from simulations.holdout import hide_songs
@@ -48,8 +49,7 @@ class Warm:
 
     def popularity(self) -> npt.NDArray[np.float64]:
         """(items,) listeners that are seen."""
-        listeners = np.bincount(self.known.indices, minlength=self.known.shape[1])
-        return listeners.astype(np.float64)
+        return listener_counts(self.known)
 
     def judge(self, lists: Sequence[Candidates]) -> Mapping[str, float]:
         """Mean measures of one list for every user, over those from whom songs are hidden."""

@@ -20,14 +20,14 @@ from recall.graph import Graph
 from recall.graph_paths import GraphPaths
 from recall.linear import LinearModel
 from recall.neighbours import Neighbours
+from recall.plays import listener_counts
 from recall.recent import RecentNeighbours
 from recall.relation import RelationConfig
 from recall.sequence import NearestInterests
-from recall.song_neighbours import SongNeighbours
 from simulations.channels.names import ChannelName
 from simulations.data import LoadedData
 from simulations.histories import histories
-from simulations.knowledge import Shown, knowledge_graph
+from simulations.knowledge import Shown, knowledge_graph, near_songs
 from simulations.pairs import pairs_of
 from simulations.split import Split
 from towers.sequence_config import (
@@ -108,7 +108,7 @@ Train = Callable[[Material, ChannelConfig], Channel]
 
 def _popularity(material: Material, config: ChannelConfig) -> Channel:
     del config
-    return Popularity.from_counts(np.bincount(material.shown.indices, minlength=material.items))
+    return Popularity.from_counts(listener_counts(material.shown))
 
 
 def _recent(material: Material, config: ChannelConfig) -> Channel:
@@ -137,20 +137,12 @@ def _sequence(
 
 
 def _kg(material: Material, config: ChannelConfig) -> Channel:
-    graph = material.graph
     vectors = train_song2vec(
         config.song2vec,
         sessions_of(material.events, material.names),
         seed=material.seed(ChannelName.KG),
     )
-    return SongNeighbours(
-        index=FlatIndex(vectors.items),
-        history=vectors.history,
-        items=vectors.items,
-        labels=graph.labels,
-        paths=GraphPaths(graph=graph),
-        relation=config.relation,
-    )
+    return near_songs(vectors, material.graph, config.relation)
 
 
 def _kg_paths(material: Material, config: ChannelConfig) -> Channel:
