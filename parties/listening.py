@@ -96,6 +96,13 @@ def heard(events: pd.DataFrame) -> pd.DataFrame:
     return events[kept]
 
 
+def places(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -> tuple[Ids, Ids]:
+    """(events,) the number of every event's user, and of its song; -1 for one that has none."""
+    rows = pd.Index(users).get_indexer(pd.Index(events["user_id"]))
+    columns = pd.Index(items).get_indexer(pd.Index(events["item_id"]))
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
 def _weights(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -> sp.csr_array:
     """(n, m) listened seconds if they are known, else the given weights, else plays."""
     amount = np.ones(len(events))
@@ -104,15 +111,8 @@ def _weights(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -
     elif "played_seconds" in events:
         seconds = events["played_seconds"].to_numpy(dtype=float)
         amount = np.maximum(np.nan_to_num(seconds, nan=1.0), 1.0)
-    matrix = sp.coo_array((amount, _places(events, users, items)), shape=(len(users), len(items)))
+    matrix = sp.coo_array((amount, places(events, users, items)), shape=(len(users), len(items)))
     return sp.csr_array(matrix, dtype=np.float64)
-
-
-def _places(events: pd.DataFrame, users: Sequence[str], items: Sequence[str]) -> tuple[Ids, Ids]:
-    """Row and column of every event."""
-    rows = pd.Index(users).get_indexer(pd.Index(events["user_id"]))
-    columns = pd.Index(items).get_indexer(pd.Index(events["item_id"]))
-    return rows.astype(np.int64), columns.astype(np.int64)
 
 
 def _last_times(
@@ -121,7 +121,7 @@ def _last_times(
     """(n, m) when each user last heard each song, or None when events have no times."""
     if "timestamp" not in events:
         return None
-    rows, columns = _places(events, users, items)
+    rows, columns = places(events, users, items)
     order = np.lexsort((events["timestamp"].to_numpy(dtype=float), columns, rows))
     rows, columns = rows[order], columns[order]
     last = np.append((np.diff(rows) != 0) | (np.diff(columns) != 0), True)

@@ -34,8 +34,8 @@ from recall.metrics import (
     has_truth,
     intra_list_diversity,
     list_metrics,
+    ranked_rows,
     user_metrics,
-    without,
 )
 from recall.neighbours import NeighbourConfig, Neighbours
 from recall.pool import Pool
@@ -116,7 +116,7 @@ __all__ = [
     "intra_list_diversity",
     "list_metrics",
     "path_of",
+    "ranked_rows",
     "reason",
     "user_metrics",
-    "without",
 ]

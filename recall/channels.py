@@ -77,10 +77,3 @@ class Popularity:
     def recall(self, query: Query, k: int) -> Candidates:
         """The `k` most played items, whoever asks."""
         return self.ranking.best(k)
-
-    def ranked(self, users: int, k: int) -> npt.NDArray[np.int64]:
-        """The same list as (users, k) rows for `recall.metrics`, filled up with -1."""
-        row = np.full(k, -1, dtype=np.int64)
-        best = self.ranking.best(k).items
-        row[: len(best)] = best
-        return np.tile(row, (users, 1))

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import svds
 from recall.candidates import NOTHING, Candidates
 from recall.errors import ConfigError
 from recall.index import FlatIndex, Index
-from recall.plays import checked_plays, songs_of
+from recall.plays import checked_plays, listener_counts, songs_of
 from recall.query import Query
 
 Floats32 = npt.NDArray[np.float32]
@@ -76,7 +76,7 @@ class FactorModel:
         """
         asked = config or FactorConfig()
         heard = checked_plays(plays)
-        listeners = np.bincount(heard.indices, minlength=heard.shape[1]).astype(np.float64)
+        listeners = listener_counts(heard)
         songs = np.flatnonzero(listeners)
         weight = listeners[songs] ** asked.damping
         vectors = _right_vectors(_scaled(heard, listeners, asked.damping), asked.dim)[songs]

@@ -10,7 +10,7 @@ the symmetric degree normalisation is that of Kipf & Welling (ICLR 2017). Unlike
 paths of all relations count together and no weight is learnt for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -136,14 +136,20 @@ class GraphPaths:
 
     def reasons(self, walks: Walks, songs: Ids) -> tuple[str, ...]:
         """Why walks came to each song, in words; an empty text where none came."""
+        return tuple(
+            reason(self.graph, path) if path is not None else ""
+            for path in self.paths(walks, songs)
+        )
+
+    def paths(self, walks: Walks, songs: Ids) -> Iterator[Path | None]:
+        """The path by which most came to each song; None where no walk came.
+
+        Every step of it is an edge of the graph, and it begins at a song of the history.
+        """
         came = walks.reach(songs)
         hops, reached = np.argmax(came, axis=0), np.max(came, axis=0)
-        return tuple(
-            reason(self.graph, self._follow(walks, song, hop)) if weight else ""
-            for song, hop, weight in zip(
-                songs.tolist(), hops.tolist(), reached.tolist(), strict=True
-            )
-        )
+        for song, hop, weight in zip(songs.tolist(), hops.tolist(), reached.tolist(), strict=True):
+            yield self._follow(walks, song, hop) if weight else None
 
     def walks(self, history: Ids) -> Walks:
         """All walks from a history that is not empty.
@@ -160,19 +166,6 @@ class GraphPaths:
             arrived.append(Front(found.nodes, self.walk.decay**hop * found.weights))
             fronts.append(self._strongest(onward))
         return Walks(fronts, arrived)
-
-    def explain(self, walks: Walks, song: int) -> Path:
-        """The path by which most came to a song, followed back a step at a time.
-
-        Every step of it is an edge of the graph, and it begins at a song of the history.
-
-        Raises:
-            GraphError: no walk came to the song.
-        """
-        came = walks.reach(np.array([song]))[:, 0]
-        if not came.any():
-            raise GraphError(f"no walk came to song {song}")
-        return self._follow(walks, song, int(np.argmax(came)))
 
     def _follow(self, walks: Walks, song: int, hop: int) -> Path:
         """Follow a song back from the step that came to it."""

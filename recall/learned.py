@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +28,11 @@ class UserKind(StrEnum):
     """Both."""
 
     @classmethod
-    def of(cls, query: Query) -> Self:
+    def of(cls, query: Query) -> "UserKind":
         """The kind of the user who asks."""
         if query.is_cold:
-            return cls("cold")
-        return cls("warm" if query.vector is None else "mixed")
+            return cls.COLD
+        return cls.WARM if query.vector is None else cls.MIXED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

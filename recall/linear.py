@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from recall.candidates import NOTHING, Candidates
 from recall.errors import ConfigError
-from recall.plays import best_first, checked_plays, songs_of
+from recall.plays import best_first, checked_plays, listener_counts, songs_of
 from recall.query import Query
 from recall.ridge import Floats, ItemSide, ItemWeights, UserSide
 
@@ -100,7 +100,7 @@ class LinearModel:
 
 def _learnable(heard: sp.csr_array, max_side: int) -> Ids:
     """Songs somebody played; the most heard `max_side` when neither side is small enough."""
-    listeners = np.bincount(heard.indices, minlength=heard.shape[1])
+    listeners = listener_counts(heard)
     users = int((np.diff(heard.indptr) > 0).sum())
     most = int((listeners > 0).sum()) if users <= max_side else max_side
     order = np.argsort(-listeners, kind="stable")[:most]

@@ -20,6 +20,14 @@ CUTOFFS = (10, 50, 200)
 NO_ITEM = -1
 
 
+def ranked_rows(lists: Sequence[Ids], k: int) -> Ids:
+    """Lists of any length, best first, as (lists, k) rows: cut after k, filled up with -1."""
+    rows = np.full((len(lists), k), NO_ITEM, dtype=np.int64)
+    for row, items in zip(rows, lists, strict=True):
+        row[: len(items)] = items[:k]
+    return rows
+
+
 def has_truth(truth: sp.sparray | sp.spmatrix) -> npt.NDArray[np.bool_]:
     """Which users have at least one true item, and can be evaluated: (users,)."""
     return np.asarray((sp.csr_array(truth) > 0).sum(axis=1)).ravel() > 0
@@ -164,34 +172,6 @@ def gini(counts: npt.ArrayLike) -> float:
     n = len(values)
     ranks = np.arange(1, n + 1)
     return float((2 * ranks - n - 1) @ values / (n * values.sum()))
-
-
-def without(ranked: Ids, seen: sp.sparray | sp.spmatrix, *, k: int) -> Ids:
-    """Drop items a user already has and close the gaps, keeping the order.
-
-    Args:
-        ranked: (users, K) lists; K should be k plus the longest row of `seen`.
-        seen: (users, items), a positive value for every item to leave out.
-        k: length of the answer.
-
-    Returns:
-        (users, k) lists, filled up with -1.
-
-    Raises:
-        ShapeError: the arrays do not fit together.
-    """
-    known = sp.csr_array(seen)
-    known = sp.csr_array(known > 0).astype(np.float64)
-    known.sort_indices()
-    _check_ranked(ranked, shape=known.shape, cutoffs=(1,))
-    kept = (_weights_found(ranked, known) == 0) & (ranked != NO_ITEM)
-    # A stable sort on "dropped" moves the kept items to the front in their order.
-    order = np.argsort(~kept, axis=1, kind="stable")
-    lists = np.where(
-        np.take_along_axis(kept, order, axis=1), np.take_along_axis(ranked, order, axis=1), NO_ITEM
-    )
-    short = np.full((len(lists), max(0, k - lists.shape[1])), NO_ITEM, dtype=np.int64)
-    return np.concatenate((lists[:, :k], short), axis=1)
 
 
 def _clean_truth(truth: sp.sparray | sp.spmatrix) -> sp.csr_array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recall.errors import ConfigError
-from recall.plays import checked_plays
+from recall.plays import checked_plays, listener_counts
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,7 +89,7 @@ class Neighbours:
 
 def _likenesses(heard: sp.csr_array, config: NeighbourConfig) -> Iterator[sp.csr_array]:
     """Likenesses of some songs to all songs, a block of rows after another."""
-    listeners = np.bincount(heard.indices, minlength=heard.shape[1]).astype(np.float64)
+    listeners = listener_counts(heard)
     songs = np.diff(heard.indptr)
     weights = np.maximum(songs, 1.0) ** -config.damping
     weighted = sp.csr_array(sp.diags_array(weights / weights.mean()) @ heard)

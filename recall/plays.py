@@ -26,6 +26,11 @@ def checked_plays(plays: sp.sparray | sp.spmatrix) -> sp.csr_array:
     return found
 
 
+def listener_counts(plays: sp.csr_array) -> Floats:
+    """(items,) how many users played each item of (users, items) plays without zeros."""
+    return np.bincount(plays.indices, minlength=plays.shape[1]).astype(np.float64)
+
+
 def songs_of(history: Ids, items: int) -> tuple[Ids, Ids, Ids]:
     """The different songs of a history, the most recent first.
 

@@ -9,8 +9,6 @@ from recall.pool import Pool
 
 Ids = npt.NDArray[np.int64]
 
-NO_GROUP = -1  # of an item that no cap on groups counts
-
 
 def within_cap(order: Ids, groups: Ids, cap: int) -> Ids:
     """Leave out what is not among the first `cap` of its group.

@@ -107,10 +107,6 @@ class Pool:
         """The item party with one partner."""
         return self.train([self.side(name)])
 
-    def federated(self) -> Trained:
-        """All partners, as a federation with nothing hidden would train."""
-        return self.train([self.side(name) for name in self._partners])
-
     def shuffled(self) -> Trained:
         """All partners, each with its users' features dealt out anew: no lift may be left."""
         return self.train([self.side(name, shuffle=True) for name in self._partners])

@@ -15,6 +15,7 @@ SimulationError
     └── ArchiveError          an archive that cannot be unpacked safely
 """
 
+import sys
 from typing import Final
 
 from federation.errors import FederationError
@@ -85,9 +86,7 @@ class ArchiveError(FetchError):
     """An archive is damaged, too large, or names files outside its folder."""
 
 
-# What a run may end with that a person can do something about; anything else is a mistake of
-# this program and keeps its traceback.
-EXPECTED: Final = (
+_LIGHT: Final = (
     FederationError,
     PartiesError,
     SimulationError,
@@ -95,3 +94,13 @@ EXPECTED: Final = (
     OSError,
     MemoryError,
 )
+
+
+def expected() -> tuple[type[Exception], ...]:
+    """What a run may end with that a person can do something about, for an `except`.
+
+    Anything else is a mistake of this program and keeps its traceback. Recall takes a second to
+    import, which commands without it need not spend: where it is not loaded it raised nothing.
+    """
+    recall = sys.modules.get("recall.errors")
+    return _LIGHT if recall is None else (*_LIGHT, recall.RecallError)

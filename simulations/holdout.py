@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from parties.listening import ItemListening
 from parties.listening import cold_users as hidden_listeners
+from recall.plays import listener_counts
 from simulations.splits import EvaluationConfig
 
 Ids = npt.NDArray[np.int64]
@@ -68,53 +69,44 @@ def hold_out(
     known = np.ones(len(listening.items))
     known[fresh] = 0
     rest = _only(sp.csr_array(rest @ sp.diags_array(known)))
-    mask = _drawn_songs(rest, config.hidden_share, rng)
-    hidden = _kept(rest, mask)
+    shown, hidden = hide_songs(rest, config.hidden_share, rng, least=MIN_SONGS)
     users = rng.permutation(np.flatnonzero(np.diff(hidden.indptr)))
     fitting = np.sort(users[: int(len(users) * config.fitting_share)]).astype(np.int64)
-    return Holdout(
-        cold=cold, fresh=fresh, shown=_kept(rest, ~mask), hidden=hidden, fitting=fitting
-    )
+    return Holdout(cold=cold, fresh=fresh, shown=shown, hidden=hidden, fitting=fitting)
 
 
-def history(shown: sp.csr_array, heard_at: sp.csr_array | None, user: int) -> Ids:
-    """(songs,) what a user heard, the latest last; the most played last where times are unknown.
+def hide_songs(
+    plays: sp.csr_array, share: float, rng: np.random.Generator, *, least: int = 0
+) -> tuple[sp.csr_array, sp.csr_array]:
+    """Draw a share of every user's songs, rounded down.
 
     Args:
-        shown: (n, m) the listening that may be seen.
-        heard_at: (n, m) Unix seconds of the last play, or None.
-        user: whose.
+        plays: (n, m) above 0 where a user played a song.
+        share: of a user's songs, in 0 … 1.
+        rng: of the draws.
+        least: songs of a user below which none is drawn.
+
+    Returns:
+        What is left and what was drawn, each (n, m).
     """
-    place = slice(shown.indptr[user], shown.indptr[user + 1])
-    songs: Ids = shown.indices[place].astype(np.int64)
-    order = shown.data[place]
-    if heard_at is not None:
-        order = heard_at[[user]].toarray().ravel()[songs]
-    latest_last: Ids = songs[np.argsort(order, kind="stable")]
-    return latest_last
+    sizes = np.diff(plays.indptr)
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    # Ranking random numbers within each row draws that many of it without replacement.
+    order = np.lexsort((rng.random(plays.nnz), owner))
+    rank = np.empty(plays.nnz, dtype=np.int64)
+    rank[order] = np.arange(plays.nnz) - plays.indptr[owner]
+    due = np.where(sizes >= least, (sizes * share).astype(np.int64), 0)
+    drawn = rank < due[owner]
+    return _kept(plays, ~drawn), _kept(plays, drawn)
 
 
 def _fresh_songs(listening: ItemListening, share: float, rng: np.random.Generator) -> Ids:
     """Songs that are played and have features; without features nobody could recall them."""
     if listening.songs is None:
         return np.empty(0, dtype=np.int64)
-    played = np.bincount(listening.weights.indices, minlength=len(listening.items)) > 0
+    played = listener_counts(listening.weights) > 0
     eligible = rng.permutation(np.flatnonzero(played & listening.songs.known()))
     return np.sort(eligible[: int(len(eligible) * share)]).astype(np.int64)
-
-
-def _drawn_songs(
-    weights: sp.csr_array, share: float, rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
-    """(nnz,) which entries are hidden: a share of each user's, rounded down."""
-    sizes = np.diff(weights.indptr)
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    # Ranking random numbers within each row draws that many of it without replacement.
-    order = np.lexsort((rng.random(weights.nnz), owner))
-    rank = np.empty(weights.nnz, dtype=np.int64)
-    rank[order] = np.arange(weights.nnz) - weights.indptr[owner[order]]
-    due = np.where(sizes >= MIN_SONGS, (sizes * share).astype(np.int64), 0)
-    return np.asarray(rank < due[owner])
 
 
 def _kept(weights: sp.csr_array, mask: npt.NDArray[np.bool_]) -> sp.csr_array:

@@ -1,4 +1,4 @@
-"""The knowledge graph that a simulation may show a model."""
+"""The knowledge graph that a simulation may show a model, and the channel that is near by it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,15 @@ import pandas as pd
 
 from parties.knowledge import WEIGHT, graph_of, titles, triples_of
 from recall.graph import Graph
-from simulations.data.loaded import TAGGED, LoadedData
+from recall.graph_paths import GraphPaths
+from recall.index import FlatIndex
+from recall.relation import RelationConfig
+from recall.song_neighbours import SongNeighbours
+from simulations.data.loaded import LoadedData
+from simulations.pairs import without
+from towers.song2vec import SongVectors
 
-PAIR = ["user_id", "item_id"]
+TAGGED = "tagged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,10 +36,7 @@ class Shown:
         seen = tags[tags["user_id"].isin(set(self.warm_users))]
         if self.hidden is None or self.hidden.empty:
             return seen
-        told = pd.MultiIndex.from_frame(seen[PAIR]).isin(
-            pd.MultiIndex.from_frame(self.hidden[PAIR])
-        )
-        return seen[~told]
+        return without(seen, self.hidden)
 
 
 def knowledge_graph(data: LoadedData, items: Sequence[str], shown: Shown) -> Graph:
@@ -52,6 +55,24 @@ def knowledge_graph(data: LoadedData, items: Sequence[str], shown: Shown) -> Gra
     triples = triples_of(data.tables.item) if data.tags is None else _tag_triples(data.tags, shown)
     labels = {**titles(data.tables.item), **data.tag_names}
     return graph_of(triples, items, labels=labels)
+
+
+def near_songs(vectors: SongVectors, graph: Graph, relation: RelationConfig) -> SongNeighbours:
+    """The channel of songs near a history's in Song2Vec, and by paths of a graph.
+
+    Args:
+        vectors: of every song.
+        graph: of the same songs.
+        relation: how much the graph counts; with a factor of 0 it is not walked.
+    """
+    return SongNeighbours(
+        index=FlatIndex(vectors.items),
+        history=vectors.history,
+        items=vectors.items,
+        labels=graph.labels,
+        paths=GraphPaths(graph=graph) if relation.factor else None,
+        relation=relation,
+    )
 
 
 def _tag_triples(tags: pd.DataFrame, shown: Shown) -> pd.DataFrame:

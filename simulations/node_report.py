@@ -20,6 +20,8 @@ from parties.node.members import hidden_users, own_listening
 from parties.node.party_file import PartyFile
 from parties.node.results import RESULT, load_result, load_settings
 from parties.tables.description import ItemPartyDescription
+from recall.plays import listener_counts
+from simulations.channels.names import FEDERATED, ChannelName
 from simulations.evaluation import Judge
 from simulations.lift import SplitResult, activity_cohorts, label_cohorts, partner_cohorts
 from simulations.recording import CIPHERS
@@ -114,14 +116,15 @@ def _split(
 ) -> SplitRecord:
     top_k = EvaluationConfig().top_k
     shown = listening.item_data(cold).listening
-    popularity = np.bincount(shown.indices, minlength=len(listening.items)).astype(np.float64)
-    judge = Judge(users=cold, truth=listening.weights[cold], popularity=popularity, top_k=top_k)
+    judge = Judge(
+        users=cold, truth=listening.weights[cold], popularity=listener_counts(shown), top_k=top_k
+    )
     result = SplitResult(
         seed=config.seed,
         users=cold,
         systems=(
-            judge.popular("popularity"),
-            judge.vectors("federated", outcome.queries[cold], outcome.items),
+            judge.popular(ChannelName.POPULARITY.value),
+            judge.vectors(FEDERATED, outcome.queries[cold], outcome.items),
         ),
         cohorts=_cohorts(outcome, listening, cold),
     )
@@ -131,7 +134,7 @@ def _split(
         )
         for each in outcome.history
     )
-    return SplitRecord(result=result, curves={"federated": curve})
+    return SplitRecord(result=result, curves={FEDERATED: curve})
 
 
 def _cohorts(

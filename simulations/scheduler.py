@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Final, cast
 
 from parties.events import Progress
-from simulations.errors import EXPECTED, TaskFailedError
+from simulations.errors import TaskFailedError, expected
 from simulations.tasks import Task
 from simulations.work import perform
 
@@ -174,7 +174,7 @@ def serve_task(task: Task, messages: Connection) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         perform(task, lambda progress: messages.send(progress))
-    except EXPECTED as error:
+    except expected() as error:
         failure = Failure(type(error).__name__, str(error) or type(error).__name__)
         with suppress(BrokenPipeError):  # the parent is gone, and nobody is left to tell
             messages.send(failure)

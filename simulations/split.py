@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from parties.data import ItemData
+from recall.plays import listener_counts
 from simulations.baselines import Trained
 from simulations.evaluation import Judge
 from simulations.holdout import hold_out
@@ -25,11 +24,10 @@ class Split:
         )
         self.cold = self.holdout.cold
         self.item: ItemData = listening.showing(self.holdout.shown)
-        popularity = np.bincount(self.item.listening.indices, minlength=len(listening.items))
         self.judge = Judge(
             users=self.cold,
             truth=listening.weights[self.cold],
-            popularity=popularity.astype(np.float64),
+            popularity=listener_counts(self.item.listening),
             top_k=task.evaluation.top_k,
         )
 

@@ -30,7 +30,7 @@ class TaskKind(Enum):
 
 
 FIRST: Final = (TaskKind.FEDERATED, TaskKind.BASELINES)  # of every run, side by side
-COLD: Final = ""  # the group of users that every run judges
+MAIN: Final = ""  # where a result keeps `systems`, beside the comparisons of channels
 
 
 class Runtime(Enum):
@@ -108,7 +108,7 @@ class TaskResult:
 
     def save(self, path: Path) -> None:
         """Write the result whole or not at all."""
-        groups = {COLD: self.systems, **self.groups}
+        groups = {MAIN: self.systems, **self.groups}
         scores = {
             f"{group}/{system.name}/{metric}": values
             for group, systems in groups.items()
@@ -149,7 +149,7 @@ class TaskResult:
                 name: tuple(EpochRecord(**epoch) for epoch in epochs)
                 for name, epochs in rest.pop("curves").items()
             }
-            return cls(systems=groups.pop(COLD), groups=groups, curves=curves, **rest)
+            return cls(systems=groups.pop(MAIN), groups=groups, curves=curves, **rest)
         except (CheckpointError, OSError, KeyError, ValueError, TypeError) as error:
             raise RunFolderError(
                 f"{path} is damaged: remove it, so that its task is done again"

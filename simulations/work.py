@@ -18,6 +18,7 @@ from recall.index import FlatIndex
 from simulations.baselines import Pool, Trained
 from simulations.channels.federated import save_queries
 from simulations.channels.judging import judge_fusion
+from simulations.channels.names import FEDERATED, ChannelName
 from simulations.channels.recalling import recall_lists
 from simulations.clock import Clock
 from simulations.data import load
@@ -110,12 +111,12 @@ def _federated(split: Split, clock: Clock) -> TaskResult:
     clock.enter(Stage.EVALUATION)
     item = carried.item
     trained = Trained(queries=item.queries, items=item.items, history=item.history)
-    judged = split.judged("federated", trained)
+    judged = split.judged(FEDERATED, trained)
     _publish(split, trained)
     clock.enter(None)
     return TaskResult(
         systems=(judged,),
-        curves={"federated": _curve(trained, clock)},
+        curves={FEDERATED: _curve(trained, clock)},
         seconds={},
         cpu_seconds=carried.cpu_seconds,
         peak_memory_bytes=carried.peak_memory_bytes,
@@ -138,7 +139,7 @@ def _publish(split: Split, trained: Trained) -> None:
 def _baselines(split: Split, clock: Clock) -> TaskResult:
     pool = Pool(split.config, split.item, split.listening.partners)
     work = dict(_plans(split, pool))
-    systems = [split.judge.popular("popularity")]
+    systems = [split.judge.popular(ChannelName.POPULARITY.value)]
     curves = {}
     for done, (name, train) in enumerate(work.items()):
         clock(Progress(stage=Stage.BASELINES, done=done, total=len(work), note=name))

@@ -19,10 +19,9 @@ from deploy.rehearsal.intruders import INTRUDERS, STRANGER, Intruder
 from deploy.rehearsal.mishaps import MISHAPS, Mishap, take_disk_away
 from deploy.rehearsal.outcomes import Outcome, outcome_of
 from deploy.rehearsal.parties import Party
-from deploy.rehearsal.rehearsal import Rehearsal, tell, wait_for
+from deploy.rehearsal.rehearsal import Rehearsal, exit_code, tell, wait_for
 from parties.config import COORDINATOR, ITEM
-from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.cli.complaints import say
 
 TOLD_S: Final = 150.0  # Flower notices a node that is gone after 60 s
 EARLY_STEP: Final = 2
@@ -57,18 +56,15 @@ class Finding:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try every case and return the exit code."""
     given = parser().parse_args(arguments)
-    try:
-        require_root()
-        require_tools("ip")
-        findings = try_all(given.only)
-    except KeyboardInterrupt:
-        say("interrupted; every host is removed", error=True)
-        return INTERRUPTED
-    except EXPECTED as error:
-        complain(error)
-        return FAILURE
+    return exit_code(lambda: _told(given))
+
+
+def _told(given: argparse.Namespace) -> bool:
+    require_root()
+    require_tools("ip")
+    findings = try_all(given.only)
     show(findings, as_json=given.json)
-    return 0 if all(finding.passed for finding in findings) else FAILURE
+    return all(finding.passed for finding in findings)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -33,7 +33,7 @@ from deploy.rehearsal.needles import (
 )
 from deploy.rehearsal.parties import Plan
 from deploy.rehearsal.party_secrets import secrets_of
-from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell
+from deploy.rehearsal.rehearsal import Rehearsal, exit_code, own_folder, rehearsal, tell
 from deploy.rehearsal.snapshots import Snapshots
 from deploy.rehearsal.sniffer import capturing
 from deploy.rehearsal.tables import hand_out
@@ -41,8 +41,7 @@ from deploy.rehearsal.toml_lines import Value
 from parties.archive import unpack_arrays
 from parties.config import COORDINATOR
 from parties.events import Stage
-from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.cli.complaints import say
 
 HELLO: Final = b"\x16\x03\x01"  # how every TLS connection begins
 
@@ -50,16 +49,13 @@ HELLO: Final = b"\x16\x03\x01"  # how every TLS connection begins
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the check and return its exit code."""
     given = parser().parse_args(arguments)
-    try:
-        evidence = gather(given)
-    except KeyboardInterrupt:
-        say("interrupted; every host is removed", error=True)
-        return INTERRUPTED
-    except EXPECTED as error:
-        complain(error)
-        return FAILURE
+    return exit_code(lambda: _told(given))
+
+
+def _told(given: argparse.Namespace) -> bool:
+    evidence = gather(given)
     show(evidence, as_json=given.json)
-    return 0 if evidence.verdict() is Verdict.CLEAN else FAILURE
+    return evidence.verdict() is Verdict.CLEAN
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,12 +22,11 @@ from deploy.rehearsal.errors import RehearsalError
 from deploy.rehearsal.marking import Marks
 from deploy.rehearsal.outcomes import Outcome, outcome_of
 from deploy.rehearsal.parties import Plan
-from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell, wait_for
+from deploy.rehearsal.rehearsal import Rehearsal, exit_code, own_folder, rehearsal, tell, wait_for
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
 from parties.events import Stage
-from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.cli.complaints import say
 from simulations.world import PRESETS, generate, write_world
 
 USERS: Final = 1536  # twelve groups of slots, so that all batches are of two
@@ -49,24 +48,21 @@ DEFAULT_CASES: Final = "partner:5,item:5,coordinator:5,link:1"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases and return the exit code."""
     given = parser().parse_args(arguments)
-    try:
-        wanted = read_cases(given.cases)
-        require_root()
-        require_tools("ip")
-        with small_federation(given.keep) as federation:
-            federation.bring_up()
-            reference = undisturbed(federation)
-            cases = draw(wanted, federation, reference, seed=given.seed)
-            verdicts = [attempt(federation, case, reference) for case in cases]
-            federation.take_down()
-    except KeyboardInterrupt:
-        say("interrupted; every host is removed", error=True)
-        return INTERRUPTED
-    except EXPECTED as error:
-        complain(error)
-        return FAILURE
+    return exit_code(lambda: _told(given))
+
+
+def _told(given: argparse.Namespace) -> bool:
+    wanted = read_cases(given.cases)
+    require_root()
+    require_tools("ip")
+    with small_federation(given.keep) as federation:
+        federation.bring_up()
+        reference = undisturbed(federation)
+        cases = draw(wanted, federation, reference, seed=given.seed)
+        verdicts = [attempt(federation, case, reference) for case in cases]
+        federation.take_down()
     show(reference, verdicts, as_json=given.json)
-    return 0 if all(verdict.passed for verdict in verdicts) else FAILURE
+    return all(verdict.passed for verdict in verdicts)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,11 +19,10 @@ from deploy.rehearsal.cable import Cable
 from deploy.rehearsal.commands import require_root, require_tools
 from deploy.rehearsal.errors import CommandFailedError
 from deploy.rehearsal.parties import FEDRECALL, Plan
-from deploy.rehearsal.rehearsal import Rehearsal, own_folder, rehearsal, tell
+from deploy.rehearsal.rehearsal import Rehearsal, exit_code, own_folder, rehearsal, tell
 from deploy.rehearsal.tables import hand_out
 from deploy.rehearsal.toml_lines import Value
-from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
-from simulations.errors import EXPECTED
+from simulations.cli.complaints import say
 
 COLD_SHARE: Final = 0.2  # as in a simulation
 HEADLINE: Final = "recall@50"
@@ -33,16 +32,13 @@ SIMULATION_S: Final = 3600.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rehearsal and return its exit code."""
     given = parser().parse_args(arguments)
-    try:
-        figures = rehearse(given)
-    except KeyboardInterrupt:
-        say("interrupted; every host is removed", error=True)
-        return INTERRUPTED
-    except EXPECTED as error:
-        complain(error)
-        return FAILURE
+    return exit_code(lambda: _told(given))
+
+
+def _told(given: argparse.Namespace) -> bool:
+    figures = rehearse(given)
     show(figures, as_json=given.json)
-    return 0 if figures.get("equal", True) else FAILURE
+    return bool(figures.get("equal", True))
 
 
 def parser() -> argparse.ArgumentParser:

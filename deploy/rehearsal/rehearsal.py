@@ -19,7 +19,8 @@ from parties.config import COORDINATOR, ITEM
 from parties.node.jobs import Job, JobProgress, JobStatus, all_jobs
 from parties.node.results import RESULT
 from parties.node.status import is_up, read_status
-from simulations.cli.complaints import say
+from simulations.cli.complaints import FAILURE, INTERRUPTED, complain, say
+from simulations.errors import expected
 
 READY_S: Final = 180.0  # four Flower processes share this machine's cores while they start
 STOP_S: Final = 60.0
@@ -230,3 +231,22 @@ def rehearsal(plan: Plan, *, cable: Cable | None = None) -> Iterator[Rehearsal]:
     """
     with joined_hosts([*plan.names, *plan.strangers], cable=cable) as network:
         yield Rehearsal(network=network, parties=set_up(plan, network))
+
+
+def exit_code(work: Callable[[], bool]) -> int:
+    """Do what a script is for, and say in one line what stopped it.
+
+    Args:
+        work: tells whether all was as it must be.
+
+    Returns:
+        0 if it was, 1 if it was not or something failed, 130 after an interrupt.
+    """
+    try:
+        return 0 if work() else FAILURE
+    except KeyboardInterrupt:
+        say("interrupted; every host is removed", error=True)
+        return INTERRUPTED
+    except expected() as error:
+        complain(error)
+        return FAILURE

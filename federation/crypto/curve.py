@@ -65,22 +65,6 @@ def hash_to_curve(message: bytes) -> bytes:
     return point
 
 
-def check_points(points: bytes, *, max_count: int) -> None:
-    """Refuse a peer's blinded points unless every one is safe to multiply.
-
-    Args:
-        points: the points joined, 32 bytes each.
-        max_count: the agreed cap on the peer's set, in points.
-
-    Raises:
-        TooLargeError: more than `max_count` points.
-        MalformedError: no point at all, or a length that is no multiple of 32.
-        InvalidPointError: a point is not canonical, not on the curve, of small order,
-            or given twice.
-    """
-    check_on_curve(check_set(points, max_count=max_count))
-
-
 def check_set(points: bytes, *, max_count: int) -> list[bytes]:
     """Split joined points, checking all that concerns the set as a whole.
 

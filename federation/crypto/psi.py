@@ -8,9 +8,9 @@ Rules:
    set's owner alone: the other side sees which positions match, and their order says
    nothing of the identifiers behind them or of the ones that do not match.
 3. Points to be multiplied are checked to be canonical, on the curve, distinct, and not
-   of small order (`curve.check_points`). Points that come back doubled are only
-   compared, never multiplied, so for them the curve equation adds nothing: a point off
-   the curve equals none of ours. All else is checked for them too.
+   of small order (`curve.check_set`, `curve.check_on_curve`). Points that come back
+   doubled are only compared, never multiplied, so for them the curve equation adds
+   nothing: a point off the curve equals none of ours. All else is checked for them too.
 4. A point of ours that comes back as if it were the peer's is refused: mirrored to us,
    our own set would look wholly shared.
 5. A refused answer changes nothing; the right one may still come.

@@ -93,7 +93,7 @@ class Job:
         path = self.folder / "progress.json"
         if not path.exists():
             return JobProgress()
-        values = _read(path)
+        values = read_mapping(path)
         try:
             return JobProgress(
                 **{
@@ -174,7 +174,7 @@ def open_job(state: Path, name: str) -> Job:
     if name not in (each.name for each in _folders(state)):
         known = ", ".join(each.name for each in _folders(state)) or "none"
         raise JobError(f"{state} holds no job {name}; it holds: {known}")
-    values = _read(folder / "job.json")
+    values = read_mapping(folder / "job.json")
     try:
         if values["version"] != VERSION:
             raise JobError(f"{folder} is of another version, {values['version']}")
@@ -194,7 +194,12 @@ def _folders(state: Path) -> list[Path]:
     return [path.parent for path in files]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What a JSON file of a job says.
+
+    Raises:
+        JobError: it is missing, damaged or no mapping.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

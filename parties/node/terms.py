@@ -7,13 +7,14 @@ batch sums would be of fewer users than a batch has. So both are fixed at the fi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from parties.checkpoints import write_whole
 from parties.config import RunConfig
-from parties.errors import JobError, PolicyError
+from parties.errors import PolicyError
+from parties.node.jobs import read_mapping
 from parties.node.policy import OWN_KEYS
 from parties.node.run_settings import shown
 from parties.settings import flatten, to_plain
@@ -39,7 +40,8 @@ def keep_terms(folder: Path, config: RunConfig, partners: Sequence[str]) -> None
     if not path.exists():
         write_whole(path, json.dumps(now, indent=2).encode())
         return
-    begun = {**_settings(RunConfig()), **_read(path)}  # a newer release may know more settings
+    # A newer release may know more settings.
+    begun = {**_settings(RunConfig()), **read_mapping(path)}
     for key in sorted(now.keys() | begun.keys()):
         if now.get(key) != begun.get(key):
             raise PolicyError(
@@ -51,13 +53,3 @@ def keep_terms(folder: Path, config: RunConfig, partners: Sequence[str]) -> None
 
 def _settings(config: RunConfig) -> dict[str, object]:
     return {key: value for key, value in flatten(to_plain(config)) if key not in OWN_KEYS}
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise JobError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise JobError(f"{path} is damaged: it is no mapping")
-    return values

@@ -7,7 +7,6 @@ user played already.
 
 import json
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
@@ -54,7 +53,6 @@ PEERS: Mapping[str, Train] = {"implicit": implicit_als, "lightfm-next": lightfm_
 
 def main(peer: str, settings: str, source: str, target: str) -> None:
     """Train, rank and write."""
-    warnings.simplefilter("ignore")  # of the peers, about threads that are not wanted here
     plays = sp.csr_matrix(sp.load_npz(source) > 0).astype(np.float32)
     scores = PEERS[peer](plays, json.loads(settings))
     scores[plays.nonzero()] = -np.inf

@@ -6,7 +6,7 @@ hidden from what is left; what is judged on is seen by nobody before.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,18 +32,19 @@ from recall import (
     fit_weights,
 )
 from simulations.bench.channel_makers import MAKERS, Maker
+from simulations.bench.channel_race import Peers
 from simulations.bench.figures import Bound, Wanted
-from simulations.bench.peer_process import Peers
+from simulations.bench.progress import Progress, silent
 from simulations.bench.shaping import measure_shaping
 from simulations.bench.warm import MEASURES, Warm, warm_splits
 from simulations.data import load
+from simulations.histories import played
 from simulations.listening import listening_of
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 Lists = Mapping[str, Sequence[Candidates]]
 
-DEPTH: Final = 400
+DEPTH: Final = FusionConfig().depth
 LENGTH: Final = 200
 SIX: Final = 6  # lists of a fusion that is timed on its own
 
@@ -101,7 +102,7 @@ def run_channels_bench(asked: Asked, progress: Progress | None = None) -> Report
         SimulationError, PartiesError: the data or the peers cannot be used.
         NoTruthError: the data have too few users to fit fusion.
     """
-    tell = progress or _silent
+    tell = progress or silent
     data = load(asked.data)
     listening = listening_of(data.tables)
     runs = []
@@ -176,7 +177,7 @@ def _fitted(lists: Lists, warm: Warm) -> Mapping[UserKind, FusionWeights]:
     examples = [
         Example(
             lists={name: each[user] for name, each in lists.items()},
-            played=warm.played(user),
+            played=played(warm.hidden, user),
             kind=UserKind.WARM,
         )
         for user in range(warm.known.shape[0])
@@ -249,7 +250,3 @@ def _figures(report: Report) -> Report:
 
 def _say(tell: Progress, seed: int, what: str) -> None:
     tell(f"split {seed}: {what}")
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

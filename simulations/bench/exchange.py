@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
 from statistics import median
@@ -23,8 +23,8 @@ from federation.crypto import he
 from federation.crypto.bfv import BfvCipher
 from federation.crypto.cipher import CipherConfig, Payloads
 from federation.crypto.masks import KEY_BYTES, PairwiseMasks
+from simulations.bench.progress import Progress, silent
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 Floats = npt.NDArray[np.float32]
 
@@ -132,7 +132,7 @@ def run_exchange_bench(
         partner), bytes a value of one partner, and ratios. Paillier's entry is None when `phe`
         is not installed.
     """
-    tell = progress or _silent
+    tell = progress or silent
     values = _some_values(max(partners), (rows, dim))
     results = [
         _compare(values[:number], repeats=repeats, tell=tell) for number in sorted(set(partners))
@@ -251,7 +251,3 @@ def _pairwise_masks(partners: int) -> list[PairwiseMasks]:
     for one, other in combinations(names, 2):
         keys[one][other] = keys[other][one] = secrets.token_bytes(KEY_BYTES)
     return [PairwiseMasks(own=name, keys=keys[name]) for name in names]
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

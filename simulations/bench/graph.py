@@ -4,7 +4,7 @@ A fifth of each user's songs is hidden and asked for again, full ranking. What S
 by is hidden from the rest in the same way, so nothing that is asked for decides a setting.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,19 +17,21 @@ from parties.listening import item_listening
 from parties.seeds import derive_seed
 from recall.channels import Channel, Popularity
 from recall.graph_paths import GraphPaths
+from recall.plays import listener_counts
+from simulations.bench.figures import Bound, Wanted
+from simulations.bench.graph_split import hide_items
 from simulations.bench.graph_stage import BAD_CASES, TUNED_BY, Scores, Stage
 from simulations.bench.graph_tuning import FUSED, PLAIN, GraphExtent, Tuning, tune
+from simulations.bench.progress import Progress, silent
 from simulations.data import LoadedData, TableFormat, load
 from simulations.lift import Undefined, paired_bootstrap
-from simulations.warm import hide_items
+from simulations.run_folder import WORLD
 from simulations.world import generate, write_world
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 
-WORLD: Final = "world"
 PATHS, POPULAR = "kg-paths", "popularity"
-FALL: Final = 0.2  # share of the bad cases that the graph has to take away
+FALL: Final = Wanted(Bound.AT_LEAST, 0.2)  # share of the bad cases that the graph has to take away
 
 
 def run_graph_bench(
@@ -54,7 +56,7 @@ def run_graph_bench(
         DataSetMissingError: the data set is not there.
         SettingError: nobody has songs enough to hide some.
     """
-    how, tell = extent or GraphExtent(), progress or _silent
+    how, tell = extent or GraphExtent(), progress or silent
     tell("reading")
     with ExitStack() as stack:
         loaded = _load(data, how, stack)
@@ -106,7 +108,7 @@ def judge(stage: Stage, tuning: Tuning, *, tell: Progress, rng: np.random.Genera
 
 def _channels(stage: Stage, tuning: Tuning, tell: Progress) -> Mapping[str, Channel]:
     channels: dict[str, Channel] = {
-        POPULAR: Popularity.from_counts(np.diff(stage.split.visible.tocsc().indptr)),
+        POPULAR: Popularity.from_counts(listener_counts(stage.split.visible)),
         PATHS: GraphPaths(graph=stage.graph),
     }
     chosen = {PLAIN: tuning.best(fused=False), FUSED: tuning.best(fused=True)}
@@ -136,10 +138,5 @@ def _figures(over_plain: Report) -> Report:
     figures = {"recall_gain_clear": {"low": gain["low"], "above": 0.0, "reached": gain["low"] > 0}}
     relative = over_plain.get(BAD_CASES, {}).get("relative")
     if isinstance(relative, dict):
-        fall = -relative["mean"]
-        figures["bad_cases_fall"] = {"measured": fall, "at_least": FALL, "reached": fall >= FALL}
+        figures["bad_cases_fall"] = FALL.compared(-relative["mean"])
     return figures
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

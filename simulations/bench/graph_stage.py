@@ -16,15 +16,14 @@ from recall.channels import Channel
 from recall.graph import Graph
 from recall.graph_paths import GraphPaths
 from recall.history import HistoryWeights
-from recall.index import FlatIndex
 from recall.metrics import NO_ITEM, user_metrics
 from recall.query import Query
 from recall.relation import RelationConfig, reached, relation_scores
 from recall.song_neighbours import SongNeighbours
-from simulations.bad_cases import traits_of
+from simulations.bench.bad_cases import traits_of
+from simulations.bench.graph_split import WarmSplit
 from simulations.data import LoadedData
-from simulations.knowledge import Shown, knowledge_graph
-from simulations.warm import WarmSplit
+from simulations.knowledge import Shown, knowledge_graph, near_songs
 from towers.song2vec import SongVectors, Watch, train_song2vec
 from towers.song2vec_config import Song2VecConfig
 
@@ -80,14 +79,7 @@ class Stage:
 
     def near(self, vectors: SongVectors, relation: RelationConfig) -> SongNeighbours:
         """The channel of some vectors."""
-        return SongNeighbours(
-            index=FlatIndex(vectors.items),
-            history=vectors.history,
-            items=vectors.items,
-            labels=self.graph.labels,
-            paths=GraphPaths(graph=self.graph) if relation.factor else None,
-            relation=relation,
-        )
+        return near_songs(vectors, self.graph, relation)
 
     def scores(self, channel: Channel) -> Scores:
         """Every metric of every user asked, and the milliseconds of an answer with reasons."""

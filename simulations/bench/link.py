@@ -24,13 +24,13 @@ from simulations.bench.link_processes import Processes, one_process
 from simulations.bench.link_runs import NodesRun, Site, prepare, run_on_nodes
 from simulations.bench.link_training import MEMORY, measure_training
 from simulations.bench.link_wire import measure_wire
+from simulations.bench.progress import Progress, silent
 from simulations.data import TableFormat, data_root
 from simulations.data.lastfm import LASTFM_2K
 from simulations.world.config import WorldConfig
 from simulations.world.folder import write_world
 from simulations.world.generate import generate
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 
 WORLD: Final = "world"
@@ -123,7 +123,7 @@ def run_link_bench(
             be used.
         ArithmeticError: a payload came in another size.
     """
-    tell = progress or _silent
+    tell = progress or silent
     with TemporaryDirectory(prefix="fedrecall-bench-") as temporary, ExitStack() as stack:
         sites = _sites(Path(temporary), extent)
         names = {name for site in sites.values() for name in site.members} | {MEMORY}
@@ -212,7 +212,3 @@ def _figures(report: Report) -> Report:
         "first_step_seconds": max(each["seconds_from_first_message"] for each in starts),
     }
     return {name: wanted.compared(measured[name]) for name, wanted in WANTED.items()}
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

@@ -20,8 +20,8 @@ from parties.config import COORDINATOR, ITEM
 from simulations.bench.link_lines import Door
 from simulations.bench.link_middle import Middle, hub_middle, sealed_middle, tls_middle
 from simulations.bench.link_processes import Processes, done_beside
+from simulations.bench.progress import Progress
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 Spans = list[tuple[float, float]]
 Milliseconds = list[float]

@@ -1,87 +1,97 @@
-"""Peers' recommenders, each in its own interpreter, judged on the same split."""
+"""A program to compare with, in an interpreter of its own: on one thread, for so long at most."""
 
 import json
+import os
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import scipy.sparse as sp
-
-from recall import Candidates
-from simulations.bench import channel_peers
-from simulations.bench.warm import Warm
 from simulations.errors import PeerMissingError
 
-Settings = Mapping[str, float]
-
-CHOSEN_BY: Final = "recall@20"
-# Settings to choose from, on the same validation songs for all.
-GRIDS: Final[Mapping[str, Sequence[Settings]]] = MappingProxyType(
-    {
-        "implicit": [
-            {"factors": 64, "iterations": 15, "regularization": ridge, "alpha": alpha}
-            for ridge in (1.0, 10.0, 30.0)
-            for alpha in (5.0, 10.0, 20.0)
-        ],
-        "lightfm-next": [
-            {"factors": 64, "learning_rate": rate, "penalty": penalty, "epochs": epochs}
-            for rate, epochs in ((0.05, 15), (0.05, 30), (0.02, 60))
-            for penalty in (0.0, 1e-5, 1e-4)
-        ],
-    }
+# Read by numerical libraries when they are imported. A peer has as many threads as we have.
+ONE_THREAD: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    )
 )
+# So that a peer's script does not take the modules beside it for those of the peer.
+SAFE_PATH: Final[Mapping[str, str]] = MappingProxyType({"PYTHONSAFEPATH": "1"})
 
 
-@dataclass(frozen=True, slots=True)
-class Peers:
-    """An interpreter that has the peers installed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """What is compared with.
 
     Args:
-        python: its path.
-        grids: settings to choose from, by peer.
+        python: an interpreter that has it.
+        name: what people call it.
+        seconds: after which a run is ended.
     """
 
     python: Path
-    grids: Mapping[str, Sequence[Settings]] = field(default_factory=lambda: GRIDS)
+    name: str
+    seconds: float = 3600.0
 
-    def measure(self, peer: str, validation: Warm, test: Warm) -> Mapping[str, Any]:
-        """Choose settings on the validation split and judge them on the other.
+    def run(self, *arguments: str) -> str:
+        """Run the interpreter to its end.
+
+        Args:
+            arguments: as on its command line: a script and what it takes.
+
+        Returns:
+            What it wrote to its standard output.
 
         Raises:
-            PeerMissingError: the interpreter cannot run the peer.
+            PeerMissingError: it cannot be run, failed, or did not end in time; the message ends
+                with the last line that it wrote to its standard error.
         """
-        chosen = max(
-            self.grids[peer],
-            key=lambda settings: validation.judge(self._lists(peer, settings, validation))[
-                CHOSEN_BY
-            ],
-        )
-        return {
-            "settings": json.dumps(dict(chosen)),
-            **test.judge(self._lists(peer, chosen, test)),
-        }
-
-    def _lists(self, peer: str, settings: Settings, warm: Warm) -> list[Candidates]:
-        with TemporaryDirectory(prefix="fedrecall-peer-") as folder:
-            source, target = Path(folder) / "plays.npz", Path(folder) / "lists.npy"
-            sp.save_npz(source, sp.csr_matrix(warm.known))
-            arguments = [peer, json.dumps(dict(settings)), str(source), str(target)]
-            self._run(peer, arguments)
-            rows = np.load(target)
-        scores = np.arange(rows.shape[1], 0, -1, dtype=np.float32)
-        return [Candidates(row, scores) for row in rows]
-
-    def _run(self, peer: str, arguments: Sequence[str]) -> None:
-        command = [str(self.python), "-P", channel_peers.__file__, *arguments]
+        command = [str(self.python), "-W", "ignore", *arguments]
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+            done = subprocess.run(  # noqa: S603 - the interpreter that the caller named
+                command,
+                env={**os.environ, **ONE_THREAD, **SAFE_PATH},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self.seconds,
+                check=False,
+            )
         except OSError as error:
-            raise PeerMissingError(f"{self.python} cannot be run: {error}") from error
-        except subprocess.CalledProcessError as error:
-            last = (error.stderr.strip().splitlines() or ["no word"])[-1]
-            raise PeerMissingError(f"{self.python} cannot run {peer}: {last}") from error
+            raise PeerMissingError(f"{self.python} cannot run {self.name}: {error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise PeerMissingError(
+                f"{self.name} did not end within {self.seconds:g} seconds in {self.python}: "
+                f"{_last_line(error.stderr)}"
+            ) from error
+        if done.returncode:
+            raise PeerMissingError(
+                f"{self.python} cannot run {self.name} (exit code {done.returncode}): "
+                f"{_last_line(done.stderr)}"
+            )
+        return done.stdout.decode(errors="replace")
+
+    def figure(self, key: str, *arguments: str) -> float:
+        """A number of the JSON object that a script writes as its last line.
+
+        Args:
+            key: of the number.
+            arguments: see `run`.
+
+        Raises:
+            PeerMissingError: as `run`, or that line is something else.
+        """
+        said = self.run(*arguments)
+        last = _last_line(said.encode())
+        try:
+            return float(json.loads(last)[key])
+        except (ValueError, KeyError, TypeError) as error:
+            raise PeerMissingError(
+                f"{self.name} in {self.python} gave no {key} but {last[:80]!r}"
+            ) from error
+
+
+def _last_line(said: bytes | None) -> str:
+    lines = (said or b"").decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -8,7 +8,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,8 +21,7 @@ from federation.crypto.identifiers import prepare
 from federation.crypto.psi import Blinder
 from federation.errors import SettingError
 from simulations.bench.bare import exchanges_per_second
-
-Progress = Callable[[str], None]
+from simulations.bench.progress import Progress, silent
 
 _JOB = b"bench"
 _PEER_PACKAGE = "private_set_intersection"
@@ -103,7 +101,7 @@ def run_psi_bench(
         raise SettingError(
             f"size {size} must be even and at least 2, and processes {processes} at least 1"
         )
-    say = progress or _ignore
+    say = progress or silent
     exchanges = min(max(size, _MIN_EXCHANGES), _MAX_EXCHANGES)
     bare = BareLoop(exchanges=exchanges, processes=processes)
     meter = Meter()
@@ -217,7 +215,3 @@ def _cpu_seconds() -> float:
 def _require(correct: bool) -> None:
     if not correct:
         raise ArithmeticError("the intersection is not the shared half of the sets")
-
-
-def _ignore(stage: str) -> None:
-    """Tell nobody."""

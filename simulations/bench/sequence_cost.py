@@ -6,7 +6,6 @@ more epochs.
 """
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from simulations.bench.peer_process import Peer
 from simulations.errors import PeerMissingError
 from towers.sequence_config import SASRecConfig, SequenceConfig, SequenceTrainingConfig
 from towers.sequence_training import train_sequence
@@ -24,10 +24,10 @@ from towers.sequence_training import train_sequence
 Ids = npt.NDArray[np.int64]
 Say = Callable[[str], None]
 
+PEER: Final = "RecTools"
 PEER_SCRIPT: Final = Path(__file__).with_name("sequence_peer.py")
 WANTED: Final = "0.19"  # RecTools' version, without its last number
 AT_LEAST: Final = 3.0  # times as many CPU seconds as this program
-PEER_SECONDS: Final = 3600.0
 PROBE_SECONDS: Final = 120.0
 
 
@@ -97,7 +97,8 @@ def require_peer(peer_python: Path) -> str:
         "import rectools.models; from importlib.metadata import version; "
         "print(version('rectools'))"
     )
-    found = _ask(peer_python, ["-W", "ignore", "-c", question], PROBE_SECONDS).strip()
+    peer = Peer(python=peer_python, name=PEER, seconds=PROBE_SECONDS)
+    found = peer.run("-c", question).strip()
     if not found.startswith(f"{WANTED}."):
         raise PeerMissingError(f"{peer_python} has RecTools {found}; {WANTED} is compared with")
     return found
@@ -131,18 +132,4 @@ def _peer_cpu_seconds(
 
 def _fit(peer_python: Path, path: Path, epochs: int, seed: int) -> float:
     arguments = [str(PEER_SCRIPT), str(path), str(epochs), str(seed)]
-    said = _ask(peer_python, arguments, PEER_SECONDS)
-    return float(json.loads(said.splitlines()[-1])["cpu_seconds"])
-
-
-def _ask(peer_python: Path, arguments: list[str], seconds: float) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - the interpreter the caller named
-            [peer_python, *arguments], capture_output=True, text=True, timeout=seconds, check=True
-        )
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip() or "no output").splitlines()[-1]
-        raise PeerMissingError(f"{peer_python} cannot run RecTools: {said}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PeerMissingError(f"{peer_python} cannot run RecTools: {error}") from error
-    return done.stdout
+    return Peer(python=peer_python, name=PEER).figure("cpu_seconds", *arguments)

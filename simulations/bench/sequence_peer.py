@@ -1,26 +1,20 @@
 """One training run of RecTools' SASRec, in the interpreter that has it: the peer of the bench.
 
 Run as `python sequence_peer.py HISTORIES.json EPOCHS SEED` it writes one JSON object: the CPU
-seconds of fitting. It imports nothing of this program.
+seconds of fitting. It imports nothing of this program. `Peer.run` gives it one thread.
 """
 
 import json
-import os
 import sys
 import time
-import warnings
 from pathlib import Path
 
-# One thread is what the other side has; numerical libraries read these when they are imported.
-os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-warnings.simplefilter("ignore")
-
-import pandas as pd  # noqa: E402
-import torch  # noqa: E402
-from pytorch_lightning import Trainer  # noqa: E402
-from rectools import Columns  # noqa: E402
-from rectools.dataset import Dataset  # noqa: E402
-from rectools.models import SASRecModel  # noqa: E402
+import pandas as pd
+import torch
+from pytorch_lightning import Trainer
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.models import SASRecModel
 
 
 def trainer(epochs: int) -> Trainer:

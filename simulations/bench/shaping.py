@@ -19,10 +19,11 @@ from recall import (
     UserKind,
     intra_list_diversity,
     list_metrics,
+    ranked_rows,
     user_metrics,
 )
 from recall.metrics import has_truth
-from simulations.bench.warm import Warm, ranked_rows
+from simulations.bench.warm import Warm
 
 USERS: Final = 300  # the first so many; variety takes milliseconds a list
 LENGTH: Final = 50
@@ -66,7 +67,7 @@ def measure_shaping(
             fuser.fuse({channel: each[user] for channel, each in lists.items()}, LENGTH)
             for user in users
         ]
-        rows = ranked_rows([each.candidates() for each in fused], LENGTH)
+        rows = ranked_rows([each.candidates().items for each in fused], LENGTH)
         report[name] = _described(rows, warm, users, vectors)
     return report
 

@@ -5,7 +5,7 @@ of everybody together. The networks themselves are not part of it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from statistics import median
@@ -19,8 +19,7 @@ from federation.crypto.gradient_config import GROUP_ROWS, Floats, GradientConfig
 from federation.crypto.he_ntt import Integers
 from federation.crypto.masks import KEY_BYTES, PairwiseMasks
 from federation.errors import SettingError
-
-Progress = Callable[[str], None]
+from simulations.bench.progress import Progress, silent
 
 _FORWARD = ("encrypt", "add", "decrypt")
 _BACKWARD = ("seal", "prepare", "multiply", "sum_blocks", "unmask")
@@ -158,7 +157,7 @@ def run_step_bench(
     """
     if rows < 1 or rows % GROUP_ROWS or min(columns, partners, repeats) < 1:
         raise SettingError(f"rows {rows} must be a multiple of {GROUP_ROWS}, the rest positive")
-    say = progress or _ignore
+    say = progress or silent
     say("keys")
     config = GradientConfig(columns=columns, clip=_CLIP, dim=dim, max_rows=rows)
     forward = _Forward((rows, dim), partners, np.random.default_rng(0))
@@ -209,7 +208,3 @@ def _refuse_difference(found: Floats, wanted: Floats, what: str) -> None:
 
 def _size(parts: tuple[bytes, ...]) -> int:
     return sum(len(part) for part in parts)
-
-
-def _ignore(_: str) -> None:
-    """Stand in for a progress callback nobody asked for."""

@@ -16,19 +16,26 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from parties.seeds import derive_seed
-from recall import Candidates, Popularity, Query
+from recall import Candidates, Popularity, ranked_rows
 from recall.catalogue import Catalogue
 from recall.fitting import Example, fit_weights
 from recall.fusion import Fuser
 from recall.fusion_config import FusionConfig, Method
 from recall.learned import FusionWeights, UserKind
-from recall.metrics import CUTOFFS, NO_ITEM
 from simulations.baselines import slots_of_users
 from simulations.channels.federated import FederatedChannel
 from simulations.channels.lists import ChannelLists
-from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, ChannelName
+from simulations.channels.names import (
+    COLD,
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    NEW_SONGS,
+    WARM,
+    ChannelName,
+)
 from simulations.evaluation import Judge
-from simulations.holdout import history
+from simulations.histories import histories, played
 from simulations.lift import SystemResult
 from simulations.split import Split
 from simulations.tasks import TaskResult
@@ -36,9 +43,6 @@ from towers.stopping import hold_out as hold_out_users
 
 Ids = npt.NDArray[np.int64]
 Lists = Mapping[str, Candidates]
-WARM: Final = "warm"
-COLD: Final = "cold"
-NEW_SONGS: Final = "new songs"
 DEPTH: Final = FusionConfig().depth
 
 
@@ -48,19 +52,19 @@ class Asked:
 
     Args:
         users: (users,) their numbers.
-        queries: what channels were told of each.
+        kinds: what is known of each.
         lists: each one's lists by channel.
     """
 
     users: Ids
-    queries: Sequence[Query] = field(repr=False)
+    kinds: Sequence[UserKind] = field(repr=False)
     lists: Sequence[Lists] = field(repr=False)
 
     def examples(self, truth: sp.csr_array) -> list[Example]:
         """The users with what each went on to play, a row of (n, m) `truth` each."""
         return [
-            Example(lists=lists, played=_row(truth, int(user)), kind=UserKind.of(query))
-            for user, query, lists in zip(self.users, self.queries, self.lists, strict=True)
+            Example(lists=lists, played=played(truth, int(user)), kind=kind)
+            for user, kind, lists in zip(self.users, self.kinds, self.lists, strict=True)
         ]
 
     def names(self) -> list[str]:
@@ -70,21 +74,23 @@ class Asked:
 
     def ranked(self, name: str, k: int) -> Ids:
         """(users, k) one channel's lists, filled up with -1."""
-        return _table([lists[name].items for lists in self.lists], k)
+        return ranked_rows([lists[name].items for lists in self.lists], k)
 
     def without(self, name: str) -> "Asked":
-        """The same users as if a channel did not exist."""
+        """The same users, of the same kinds, as if a channel did not exist.
+
+        Kinds stay, so that what is fitted without the channel differs in nothing else.
+        """
         lists = [{n: each for n, each in row.items() if n != name} for row in self.lists]
-        queries = [Query(history=query.history, excluded=query.excluded) for query in self.queries]
-        return Asked(users=self.users, queries=queries, lists=lists)
+        return Asked(users=self.users, kinds=self.kinds, lists=lists)
 
     def fused(self, fuser: Fuser, k: int) -> Ids:
         """(users, k) fused lists."""
         fused = [
-            fuser.fuse(lists, k, kind=UserKind.of(query)).items
-            for query, lists in zip(self.queries, self.lists, strict=True)
+            fuser.fuse(lists, k, kind=kind).items
+            for kind, lists in zip(self.kinds, self.lists, strict=True)
         ]
-        return _table(fused, k)
+        return ranked_rows(fused, k)
 
 
 def judge_fusion(split: Split) -> TaskResult:
@@ -125,22 +131,21 @@ class _Bench:
         self._lists = ChannelLists.load(split.task.folder)
         known = np.asarray(split.listening.known().any(axis=1))
         self._federated = FederatedChannel.load(split.task.folder, known)
+        self._histories = histories(split.holdout.shown, split.listening.heard_at)
         self._popularity = split.judge.popularity
         self._popular = Popularity.from_counts(self._popularity).ranking.best(DEPTH)
 
     def warm(self, users: Ids) -> Asked:
         """Users with a history: every channel."""
-        shown, heard_at = self._split.holdout.shown, self._split.listening.heard_at
         queries = [
-            self._federated.query(int(user), history=history(shown, heard_at, int(user)))
-            for user in users
+            self._federated.query(int(user), history=self._histories[int(user)]) for user in users
         ]
         recalled = self._federated.recalled(queries, DEPTH)
         lists = [
             self._lists.of(int(user)) | {FEDERATED: recalled.candidates(row)}
             for row, user in enumerate(users)
         ]
-        return Asked(users=users, queries=queries, lists=lists)
+        return Asked(users=users, kinds=[*map(UserKind.of, queries)], lists=lists)
 
     def cold(self, users: Ids) -> Asked:
         """Users as if they had no history: the federated channel, and what is popular."""
@@ -151,7 +156,7 @@ class _Bench:
             {popular: self._popular, FEDERATED: recalled.candidates(row)}
             for row in range(len(users))
         ]
-        return Asked(users=users, queries=queries, lists=lists)
+        return Asked(users=users, kinds=[*map(UserKind.of, queries)], lists=lists)
 
     def validation_users(self) -> Ids:
         """Warm users whom training left out, to decide when to stop."""
@@ -213,15 +218,3 @@ class _Bench:
             popularity=self._popularity,
             top_k=self._split.task.evaluation.top_k,
         )
-
-
-def _row(matrix: sp.csr_array, row: int) -> Ids:
-    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], dtype=np.int64)
-
-
-def _table(lists: Sequence[Ids], k: int) -> Ids:
-    """Lists as (users, k) rows, filled up with -1."""
-    table = np.full((len(lists), max(k, *CUTOFFS)), NO_ITEM, dtype=np.int64)
-    for row, items in enumerate(lists):
-        table[row, : min(k, len(items))] = items[:k]
-    return table

@@ -1,4 +1,4 @@
-"""Which channels a run compares."""
+"""Which channels a run compares, and what it calls what is compared."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -24,9 +24,15 @@ class ChannelName(StrEnum):
     KG_PATHS = "kg-paths"
 
 
+# Systems that are compared with them.
 FEDERATED: Final = "federated"
 FUSION: Final = "fusion"
 FUSION_WITHOUT: Final = "fusion-without-federated"
+
+# Comparisons: people with a history, people without one, and songs that nobody has played.
+WARM: Final = "warm"
+COLD: Final = "cold"
+NEW_SONGS: Final = "new songs"
 
 
 def parse_channels(text: str) -> tuple[ChannelName, ...]:

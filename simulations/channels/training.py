@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
+from parties.listening import places
 from parties.seeds import derive_seed
 from parties.sessions import sessions_of
 from recall import Channel, FlatIndex, Popularity
@@ -19,14 +20,15 @@ from recall.graph import Graph
 from recall.graph_paths import GraphPaths
 from recall.linear import LinearModel
 from recall.neighbours import Neighbours
+from recall.plays import listener_counts
 from recall.recent import RecentNeighbours
 from recall.relation import RelationConfig
 from recall.sequence import NearestInterests
-from recall.song_neighbours import SongNeighbours
 from simulations.channels.names import ChannelName
 from simulations.data import LoadedData
-from simulations.holdout import history
-from simulations.knowledge import Shown, knowledge_graph
+from simulations.histories import histories
+from simulations.knowledge import Shown, knowledge_graph, near_songs
+from simulations.pairs import pairs_of
 from simulations.split import Split
 from towers.sequence_config import (
     EncoderShape,
@@ -61,16 +63,13 @@ class Material:
     @cached_property
     def histories(self) -> list[Ids]:
         """What each user played, the latest last; empty for cold users."""
-        heard_at = self._split.listening.heard_at
-        return [history(self.shown, heard_at, user) for user in range(self.shown.shape[0])]
+        return histories(self.shown, self._split.listening.heard_at)
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """The events that may be seen."""
         events = self._data.tables.item.events
-        listening = self._split.listening
-        users = pd.Index(listening.users).get_indexer(pd.Index(events["user_id"]))
-        items = pd.Index(listening.items).get_indexer(pd.Index(events["item_id"]))
+        users, items = places(events, self._split.listening.users, self.names)
         known = (users >= 0) & (items >= 0)
         seen = np.zeros(len(events), dtype=bool)
         seen[known] = np.asarray(self.shown[users[known], items[known]]).ravel() > 0
@@ -80,15 +79,11 @@ class Material:
     def graph(self) -> Graph:
         """What is known of songs, without what the tested users said of the songs they hide."""
         listening = self._split.listening
-        hidden = sp.coo_array(listening.weights - self.shown)
         warm = np.flatnonzero(np.diff(self.shown.indptr))
-        users, items = np.array(listening.users), np.array(listening.items)
+        hidden = sp.csr_array(listening.weights - self.shown)
         shown = Shown(
-            warm_users=users[warm].tolist(),
-            hidden=pd.DataFrame(
-                {"user_id": users[hidden.coords[0]], "item_id": items[hidden.coords[1]]},
-                dtype="str",
-            ),
+            warm_users=np.array(listening.users)[warm].tolist(),
+            hidden=pairs_of(hidden, listening.users, listening.items),
         )
         return knowledge_graph(self._data, listening.items, shown)
 
@@ -113,7 +108,7 @@ Train = Callable[[Material, ChannelConfig], Channel]
 
 def _popularity(material: Material, config: ChannelConfig) -> Channel:
     del config
-    return Popularity.from_counts(np.bincount(material.shown.indices, minlength=material.items))
+    return Popularity.from_counts(listener_counts(material.shown))
 
 
 def _recent(material: Material, config: ChannelConfig) -> Channel:
@@ -142,20 +137,12 @@ def _sequence(
 
 
 def _kg(material: Material, config: ChannelConfig) -> Channel:
-    graph = material.graph
     vectors = train_song2vec(
         config.song2vec,
         sessions_of(material.events, material.names),
         seed=material.seed(ChannelName.KG),
     )
-    return SongNeighbours(
-        index=FlatIndex(vectors.items),
-        history=vectors.history,
-        items=vectors.items,
-        labels=graph.labels,
-        paths=GraphPaths(graph=graph),
-        relation=config.relation,
-    )
+    return near_songs(vectors, material.graph, config.relation)
 
 
 def _kg_paths(material: Material, config: ChannelConfig) -> Channel:

@@ -22,7 +22,7 @@ from simulations.cli.complaints import (
     say,
 )
 from simulations.cli.lazy import Lazy, LazyCommands
-from simulations.errors import EXPECTED
+from simulations.errors import expected
 from towers.errors import ConfigError
 
 # A privacy product phones nobody; both must be set before Flower is imported anywhere.
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (SettingError, ConfigError) as error:
         complain(error)
         return USAGE
-    except EXPECTED as error:
+    except expected() as error:
         complain(error)
         return FAILURE
     return code if isinstance(code, int) else 0

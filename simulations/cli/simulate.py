@@ -22,7 +22,7 @@ from simulations.channels.names import NONE, ChannelName, parse_channels
 from simulations.cli.complaints import INTERRUPTED, say, sentence
 from simulations.cli.progress import LiveProgress
 from simulations.cli.summary import print_summary
-from simulations.errors import EXPECTED, RunStoppedError
+from simulations.errors import RunStoppedError, expected
 from simulations.run_folder import WORLD, Plan, RunFolder, SimulationConfig
 from simulations.simulate import Run, begin, simulate
 from simulations.simulate import resume as resume_run
@@ -182,7 +182,7 @@ def _watch(run: Run, *, processes: int | None) -> Json:
         run.folder.log("interrupted")
         say(f"interrupted; {way_on}", error=True)
         raise typer.Exit(INTERRUPTED) from None
-    except EXPECTED as error:
+    except expected() as error:
         run.folder.log(f"stopped: {sentence(error)}")
         raise RunStoppedError(f"{sentence(error)}; what is done is kept, {way_on}") from error
 

@@ -43,7 +43,7 @@ def read_lastfm_2k(folder: Path, *, by_month: bool = False) -> LoadedData:
 
     The partner `forum` holds how often a user gave each tag, and not to which artist: a tagged
     artist was very likely played. The artist-tag graph is the item party's, and is built from
-    warm users' tags only (`LoadedData.triples`).
+    warm users' tags only (`simulations.knowledge.Shown`).
 
     Args:
         folder: the folder with the five .dat files.

@@ -3,9 +3,10 @@
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 
+from parties.listening import places
 from simulations.data.sequences import MIN_ITEMS, Sequences
+from simulations.histories import in_order
 from simulations.world import WorldConfig, generate
 
 MULTI_TASTE = "multi-taste"
@@ -17,15 +18,12 @@ def world_sequences(config: WorldConfig) -> Sequences:
     Users with fewer than three songs are left out.
     """
     world = generate(config)
-    plays = world.events.sort_values(["user_id", "timestamp"], kind="stable")
+    plays = world.events.sort_values("timestamp", kind="stable")
     plays = plays.drop_duplicates(["user_id", "item_id"])
-    song = pd.Index(world.truth.item_ids).get_indexer(pd.Index(plays["item_id"]))
-    owner = pd.Index(world.truth.user_ids).get_indexer(pd.Index(plays["user_id"]))
-    order = np.argsort(owner, kind="stable")
-    user, starts = np.unique(owner[order], return_index=True)
-    histories = np.split(song[order].astype(np.int64), starts[1:])
+    users, songs = world.truth.user_ids.tolist(), world.truth.item_ids.tolist()
+    histories = in_order(*places(plays, users, songs), plays["timestamp"], users=len(users))
     kept = np.array([len(history) >= MIN_ITEMS for history in histories])
-    tastes = (world.truth.user_weight[user[kept]] > 0).sum(axis=1)
+    tastes = (world.truth.user_weight[kept] > 0).sum(axis=1)
     return Sequences(
         name=config.name,
         histories=tuple(history for history, keep in zip(histories, kept, strict=True) if keep),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from simulations.channels.names import FEDERATED, ChannelName
 from simulations.lift import Interval, Pooled, Study, shown
 from simulations.report.channels import channels_section, lift, ratio
 from simulations.report.errors import IncompleteRunError
@@ -20,8 +21,7 @@ from simulations.report.schema import check
 
 Json = dict[str, Any]
 
-BASE = "popularity"
-FEDERATED = "federated"
+BASE = ChannelName.POPULARITY.value
 OWN = "own"
 CONTROL = "shuffled"
 CUTOFF = 50

@@ -6,15 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, NEW_SONGS
 from simulations.lift import Interval, Pooled, SplitResult, Study, Undefined
 from simulations.report.record import ChannelsRecord
 
 Json = dict[str, Any]
 
-FEDERATED: Final = "federated"
-FUSION: Final = "fusion"
-FUSION_WITHOUT: Final = "fusion-without-federated"
-NEW_SONGS: Final = "new songs"
 BEST_BY: Final = "recall@50"
 
 

@@ -4,28 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from simulations.channels.names import (
+    COLD,
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    NEW_SONGS,
+    WARM,
+    ChannelName,
+)
 from simulations.report.bars import Bar, full_width
-from simulations.report.channels import FEDERATED, FUSION, FUSION_WITHOUT, NEW_SONGS
 from simulations.report.wording import change, change_range, count, share, share_range
 
 Json = Mapping[str, Any]
 
-HEADS: Final = {"warm": "People with a history", "cold": "People without a history"}
+HEADS: Final = {WARM: "People with a history", COLD: "People without a history"}
 LEADS: Final = {
-    "warm": "A part of what each of them plays was hidden; every list leaves out what is known.",
-    "cold": "The same people as above: only the popularity list and the federation know them, and "
+    WARM: "A part of what each of them plays was hidden; every list leaves out what is known.",
+    COLD: "The same people as above: only the popularity list and the federation know them, and "
     "here the federation says nothing of somebody whom no partner knows.",
 }
 LABELS: Final = {
-    "popularity": "Popularity list",
-    "recent": "Neighbours of recent songs",
-    "linear": "Linear model",
-    "factors": "Factor model",
-    "sasrec": "SASRec (order of plays)",
-    "mind": "MIND (several interests)",
-    "mean-pooling": "Mean of songs",
-    "kg": "Song2Vec and knowledge graph",
-    "kg-paths": "Paths in the knowledge graph",
+    ChannelName.POPULARITY: "Popularity list",
+    ChannelName.RECENT: "Neighbours of recent songs",
+    ChannelName.LINEAR: "Linear model",
+    ChannelName.FACTORS: "Factor model",
+    ChannelName.SASREC: "SASRec (order of plays)",
+    ChannelName.MIND: "MIND (several interests)",
+    ChannelName.MEAN_POOLING: "Mean of songs",
+    ChannelName.KG: "Song2Vec and knowledge graph",
+    ChannelName.KG_PATHS: "Paths in the knowledge graph",
     FEDERATED: "Federated",
     FUSION: "All channels fused",
     FUSION_WITHOUT: "Fused without the federated",
@@ -64,8 +72,8 @@ def channels_part(report: Json, metric: str) -> ChannelsPart | None:
     fitted = section["fitting_users"]
     return ChannelsPart(
         groups=groups,
-        fitting=f"Fusion learnt its weights on {count(fitted.get('warm', 0))} other people with a "
-        f"history and {count(fitted.get('cold', 0))} treated as if they had none.",
+        fitting=f"Fusion learnt its weights on {count(fitted.get(WARM, 0))} other people with a "
+        f"history and {count(fitted.get(COLD, 0))} treated as if they had none.",
         new_songs=_new_songs(section, metric, report["item_noun"]),
     )
 

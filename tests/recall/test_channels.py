@@ -31,11 +31,6 @@ def test_popularity_ranks_by_plays_and_leaves_out_what_nobody_played() -> None:
     assert CHANNELS["popularity"].recall(UNKNOWN, 9).items.tolist() == [2, 3, 0, 4, 5]
 
 
-def test_popularity_fills_short_rows_for_the_metrics() -> None:
-    rows = Popularity.from_counts([0, 4]).ranked(2, 3)
-    assert rows.tolist() == [[1, -1, -1], [1, -1, -1]]
-
-
 @pytest.mark.parametrize("counts", [[-1.0], [np.nan], [[1.0]]])
 def test_counts_that_are_none_are_refused(counts: list[float]) -> None:
     with pytest.raises(ShapeError, match="counts"):

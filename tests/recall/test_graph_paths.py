@@ -68,8 +68,9 @@ def test_every_reason_is_a_path_of_the_graph_from_a_song_of_the_history(
     found = channel.recall(history(*songs), 99)
     walks = channel.walks(np.array(songs))
     told = {triple[:3] for triple in triples}
-    for item, words in zip(found.items.tolist(), found.reasons, strict=True):
-        path = channel.explain(walks, item)
+    paths = channel.paths(walks, found.items)
+    for item, path, words in zip(found.items.tolist(), paths, found.reasons, strict=True):
+        assert path is not None
         assert path.nodes[0] in songs
         assert path.nodes[-1] == item
         assert all(node >= graph.songs for node in path.nodes[1:-1])
@@ -148,9 +149,13 @@ def test_what_was_played_lately_weighs_more() -> None:
 def test_songs_that_the_graph_does_not_number_are_refused() -> None:
     with pytest.raises(GraphError, match="outside 0 … 5"):
         GraphPaths(graph=SMALL).recall(history(6), 1)
+
+
+def test_a_song_that_no_walk_came_to_has_no_path_and_no_reason() -> None:
     channel = GraphPaths(graph=SMALL, walk=WalkConfig(hops=1))
-    with pytest.raises(GraphError, match="no walk"):
-        channel.explain(channel.walks(np.array([0])), 3)
+    walks, song = channel.walks(np.array([0])), np.array([3])
+    assert [*channel.paths(walks, song)] == [None]
+    assert channel.reasons(walks, song) == ("",)
 
 
 @pytest.mark.parametrize("change", [{"hops": 0}, {"width": 0}, {"decay": 0.0}, {"decay": 1.1}])

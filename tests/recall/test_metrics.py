@@ -6,7 +6,15 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recall import NoTruthError, ShapeError, gini, has_truth, list_metrics, user_metrics, without
+from recall import (
+    NoTruthError,
+    ShapeError,
+    gini,
+    has_truth,
+    list_metrics,
+    ranked_rows,
+    user_metrics,
+)
 
 
 @st.composite
@@ -72,22 +80,14 @@ def test_list_metrics_equal_the_textbook_formulas(made: tuple[np.ndarray, np.nda
     assert found[f"gini@{k}"] == pytest.approx(gaps / (2 * len(counts) * sum(counts)))
 
 
-@given(made_lists(), st.integers(1, 20))
-@settings(deadline=None, max_examples=60)
-def test_seen_items_are_dropped_and_the_order_kept(
-    made: tuple[np.ndarray, np.ndarray], k: int
-) -> None:
-    ranked, seen = made
-    for row, known, left in zip(
-        ranked, seen, without(ranked, sp.csr_array(seen), k=k), strict=True
-    ):
-        expected = [item for item in row if item >= 0 and not known[item]][:k]
-        assert list(left) == expected + [-1] * (k - len(expected))
-
-
-def test_nothing_seen_leaves_the_lists_as_they_are() -> None:
-    ranked = np.array([[2, 0, 1]])
-    assert without(ranked, sp.csr_array((1, 3)), k=3).tolist() == ranked.tolist()
+@given(st.lists(st.integers(0, 6), max_size=5), st.integers(1, 5))
+def test_lists_become_rows_that_are_cut_or_filled_up(lengths: list[int], k: int) -> None:
+    lists = [np.arange(10, 10 + length) for length in lengths]
+    rows = ranked_rows(lists, k)
+    assert rows.shape == (len(lists), k)
+    assert rows.dtype == np.int64
+    for row, items in zip(rows.tolist(), lists, strict=True):
+        assert row == [*items[:k].tolist(), *[-1] * (k - len(items))]
 
 
 def test_a_perfect_list_scores_one_everywhere() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recall import ShapeError
-from recall.plays import best_first, checked_plays, songs_of
+from recall.plays import best_first, checked_plays, listener_counts, songs_of
 
 
 def test_the_songs_of_a_history_come_newest_first_with_counts_and_ages() -> None:
@@ -35,6 +35,12 @@ def test_the_best_scores_are_those_of_a_full_sort(scores: np.ndarray, k: int) ->
         (place for place, x in enumerate(scores) if x > 0), key=lambda p: (-scores[p], p)
     )
     assert best_first(scores, k).tolist() == slow[:k]
+
+
+def test_listeners_are_counted_however_often_they_played() -> None:
+    plays = sp.csr_array(np.array([[2.0, 0, 0, 1], [5, 0, 0, 0]]))
+    counts = listener_counts(plays)
+    assert (counts.tolist(), counts.dtype) == ([2, 0, 0, 1], np.float64)
 
 
 def test_plays_are_copied_and_merged() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import SettingError
-from simulations.holdout import MIN_SONGS, Holdout, history, hold_out
+from simulations.holdout import MIN_SONGS, Holdout, hide_songs, hold_out
 from simulations.listening import Listening
 from simulations.splits import EvaluationConfig, cold_users
 
@@ -80,19 +80,31 @@ def test_songs_of_which_nothing_is_known_are_never_hidden_whole(listening: Liste
     assert not len(hold_out(bare, EvaluationConfig(), seed=0, channels=True).fresh)
 
 
-def test_a_history_ends_with_the_song_heard_last(listening: Listening, split: Holdout) -> None:
-    assert listening.heard_at is not None
-    user = int(split.judged[0])
-    songs = history(split.shown, listening.heard_at, user)
-    times = [listening.heard_at[user, song] for song in songs.tolist()]
-    assert times == sorted(times)
-    assert set(songs.tolist()) == {song for who, song in places(split.shown) if who == user}
+@settings(max_examples=40, deadline=None)
+@given(
+    users=st.integers(1, 8),
+    share=st.sampled_from([0.2, 0.5, 0.9]),
+    least=st.integers(0, 9),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_of_every_user_the_share_is_hidden_and_the_rest_is_kept(
+    users: int, share: float, least: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    plays = rng.integers(0, 3, (users, 20)).astype(float)
+    left, hidden = hide_songs(sp.csr_array(plays), share, rng, least=least)
+    np.testing.assert_array_equal((left + hidden).toarray(), plays)
+    assert not places(left) & places(hidden)
+    sizes = (plays > 0).sum(axis=1)
+    wanted = np.where(sizes >= least, np.floor(sizes * share), 0)
+    assert np.diff(hidden.indptr).tolist() == wanted.tolist()
 
 
-def test_without_times_a_history_ends_with_the_song_played_most() -> None:
-    shown = sp.csr_array(np.array([[5.0, 0, 1, 3], [0, 0, 0, 0]]))
-    assert history(shown, None, 0).tolist() == [2, 3, 0]
-    assert history(shown, None, 1).tolist() == []
+def test_every_song_of_a_user_is_as_likely_to_be_hidden() -> None:
+    rng = np.random.default_rng(0)
+    _, hidden = hide_songs(sp.csr_array(np.ones((4000, 5))), 0.4, rng)
+    # 0.4 of 4000 with a standard deviation of 31.
+    np.testing.assert_allclose(hidden.sum(axis=0), 1600, atol=150)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from federation.protocol.profile import Profile
 from parties.config import RunConfig
 from parties.events import Progress, Stage, ignore_progress
 from parties.settings import override
-from simulations.baselines import Nobody, Pool, slots_of_users
+from simulations.baselines import Nobody, Pool, Trained, slots_of_users
 from simulations.federation import Scenario, run_federation
 from simulations.listening import Listening
 from simulations.recording import CONTINUED, NO_OWN_FEATURES, record_run
@@ -199,13 +199,18 @@ def test_raw_features_lie_at_the_slots_of_their_users(
     assert features.multi_hot[unknown].nnz == 0
 
 
+def pooled_by_all(pool: Pool, listening: Listening) -> Trained:
+    """All partners, as a federation with nothing hidden would train."""
+    return pool.train([pool.side(name) for name in listening.partners])
+
+
 def test_plain_over_the_hub_equals_the_pool_in_one_process(
     listening: Listening, plain: RunConfig
 ) -> None:
     item = listening.item_data(np.array([0, 1, 2]))
     scenario = Scenario(config=plain, item=item, partners=listening.partners, job=bytes(16))
     outcome = run_federation(scenario)
-    pooled = Pool(plain, item, listening.partners).federated()
+    pooled = pooled_by_all(Pool(plain, item, listening.partners), listening)
     np.testing.assert_allclose(outcome.item.queries, pooled.queries, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(outcome.item.items, pooled.items, rtol=1e-5, atol=1e-6)
 
@@ -217,7 +222,7 @@ def test_under_frozen_the_pool_keeps_partners_fixed_as_the_federation_does(
     item = listening.item_data(np.array([0, 1, 2]))
     scenario = Scenario(config=frozen, item=item, partners=listening.partners, job=bytes(16))
     outcome = run_federation(scenario)
-    pooled = Pool(frozen, item, listening.partners).federated()
+    pooled = pooled_by_all(Pool(frozen, item, listening.partners), listening)
     # What is left between the two is the fixed-point grid of the encrypted sums.
     for found, wanted in (
         (outcome.item.queries, pooled.queries),

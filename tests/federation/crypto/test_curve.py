@@ -10,12 +10,18 @@ from federation.crypto.curve import (
     SMALL_ORDER,
     check_canonical,
     check_on_curve,
-    check_points,
+    check_set,
     hash_to_curve,
     multiply,
     split_points,
 )
 from federation.errors import InvalidPointError, MalformedError, TooLargeError
+
+
+def check_points(points: bytes, *, max_count: int) -> None:
+    """What is checked before points are multiplied: the set, and each of it by a worker."""
+    check_on_curve(check_set(points, max_count=max_count))
+
 
 # Spelled out again on purpose, with Euler's criterion in place of the Jacobi symbol.
 PRIME = 2**255 - 19

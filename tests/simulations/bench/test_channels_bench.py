@@ -12,8 +12,8 @@ from federation.errors import SettingError
 from recall import Method
 from simulations.bench import channel_peers
 from simulations.bench.channel_makers import MAKERS, tags
+from simulations.bench.channel_race import GRIDS, Peers
 from simulations.bench.channels import Asked, Report, _mean, run_channels_bench
-from simulations.bench.peer_process import GRIDS, Peers
 from simulations.bench.warm import MEASURES, Warm, warm_splits
 from simulations.data import load
 from simulations.errors import PeerMissingError
@@ -100,6 +100,17 @@ def test_peers_that_are_not_there_are_one_clear_error(
     python: Path, pair: tuple[Warm, Warm]
 ) -> None:
     with pytest.raises(PeerMissingError, match=str(python)):
+        Peers(python).measure("implicit", *pair)
+
+
+@pytest.mark.parametrize("leaves", ["", 'for last; do :; done; echo rubbish > "$last"'])
+def test_a_peer_that_leaves_no_lists_is_refused(
+    leaves: str, pair: tuple[Warm, Warm], tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{leaves}\n", encoding="utf-8")
+    python.chmod(0o700)
+    with pytest.raises(PeerMissingError, match=r"implicit in .* left no lists"):
         Peers(python).measure("implicit", *pair)
 
 

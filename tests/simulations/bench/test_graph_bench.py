@@ -10,11 +10,11 @@ from parties.errors import ValueRefusedError
 from parties.listening import item_listening
 from recall import RelationConfig
 from simulations.bench.graph import run_graph_bench
+from simulations.bench.graph_split import hide_items
 from simulations.bench.graph_stage import TUNED_BY, Stage
 from simulations.bench.graph_tuning import NO_GRAPH, GraphExtent
 from simulations.data import load
 from simulations.errors import DataSetMissingError
-from simulations.warm import hide_items
 from simulations.world import PRESETS, generate, write_world
 from towers.sessions import Contexts
 from towers.song2vec_config import Song2VecConfig

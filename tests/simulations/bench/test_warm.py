@@ -2,33 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from recall import NOTHING, Candidates
-from simulations.bench.warm import Warm, hide, ranked_rows, warm_splits
+from simulations.bench.warm import Warm, warm_splits
 from simulations.data import LoadedData, load
 from simulations.listening import Listening
-
-
-@given(st.integers(1, 8), st.sampled_from([0.2, 0.5, 0.9]), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
-def test_of_every_user_the_share_is_hidden_and_the_rest_is_kept(
-    users: int, share: float, seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    dense = rng.integers(0, 3, (users, 20)).astype(float)
-    known, hidden = hide(sp.csr_array(dense), share, rng)
-    np.testing.assert_array_equal((known + hidden).toarray(), dense)
-    assert not (known.multiply(hidden)).nnz
-    wanted = np.floor((dense > 0).sum(axis=1) * share)
-    assert np.diff(hidden.indptr).tolist() == wanted.tolist()
-
-
-def test_the_same_seed_hides_the_same_songs() -> None:
-    plays = sp.csr_array(np.ones((5, 10)))
-    first, second, other = (hide(plays, 0.5, np.random.default_rng(s))[1] for s in (1, 1, 2))
-    assert first.toarray().tolist() == second.toarray().tolist() != other.toarray().tolist()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +57,7 @@ def made(known: list[list[float]], hidden: list[list[float]]) -> Warm:
 
 def test_a_query_has_the_most_played_song_last_and_excludes_them_all() -> None:
     first, second = made([[5, 0, 2], [0, 0, 0]], [[0, 1, 0], [1, 0, 0]]).queries()
-    assert (first.history.tolist(), first.excluded.tolist()) == ([2, 0], [0, 2])
+    assert (first.history.tolist(), sorted(first.excluded.tolist())) == ([2, 0], [0, 2])
     assert second.is_cold
 
 
@@ -87,10 +65,4 @@ def test_only_users_with_hidden_songs_are_judged() -> None:
     warm = made([[1, 0, 0], [0, 1, 1]], [[0, 0, 1], [0, 0, 0]])
     lists = [Candidates(np.array([2]), np.ones(1, np.float32)), NOTHING]
     assert warm.judge(lists) == {"recall@20": 1.0, "ndcg@20": 1.0, "recall@50": 1.0}
-    assert warm.played(0).tolist() == [2]
     assert warm.popularity().tolist() == [1, 1, 1]
-
-
-def test_short_lists_are_filled_up() -> None:
-    lists = [Candidates(np.array([7, 3]), np.ones(2, np.float32)), NOTHING]
-    assert ranked_rows(lists, 3).tolist() == [[7, 3, -1], [-1, -1, -1]]

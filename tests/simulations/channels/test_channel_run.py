@@ -1,6 +1,8 @@
 """The tasks of channels on a tiny world: trained, recalled, fused and judged."""
 
+import shutil
 from dataclasses import dataclass, replace
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,16 @@ import pytest
 from federation.protocol.profile import Profile
 from parties.config import RunConfig
 from parties.events import Progress, Stage
-from simulations.channels.judging import COLD, NEW_SONGS, WARM
 from simulations.channels.lists import ChannelLists
-from simulations.channels.names import FEDERATED, FUSION, FUSION_WITHOUT, ChannelName
+from simulations.channels.names import (
+    COLD,
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    NEW_SONGS,
+    WARM,
+    ChannelName,
+)
 from simulations.channels.training import Material
 from simulations.data import load
 from simulations.errors import RunFolderError
@@ -21,6 +30,7 @@ from simulations.listening import Listening
 from simulations.recording import record_run
 from simulations.report import build_report, render_html
 from simulations.run_folder import Plan, SimulationConfig
+from simulations.scheduler import Failure, serve_task
 from simulations.split import Split
 from simulations.splits import EvaluationConfig
 from simulations.tasks import Task, TaskKind, TaskResult
@@ -90,6 +100,17 @@ def test_without_the_federated_channel_cold_users_get_the_popularity_list(done: 
     )
 
 
+def test_for_people_whom_no_partner_knows_fusion_is_the_same_with_and_without(
+    done: Done, split: Split
+) -> None:
+    found, judged = systems(done, WARM), split.holdout.judged
+    unknown = ~split.listening.known().any(axis=1)[judged]
+    assert unknown.any()
+    for metric, scores in found[FUSION].per_user.items():
+        without = found[FUSION_WITHOUT].per_user[metric]
+        np.testing.assert_array_equal(scores[unknown], without[unknown], err_msg=metric)
+
+
 def test_no_list_holds_a_song_its_user_is_known_to_have_heard(done: Done, split: Split) -> None:
     kept = ChannelLists.load(done.task.folder)
     for user in kept.users.tolist():
@@ -140,6 +161,19 @@ def test_fusion_without_the_other_tasks_is_refused(done: Done, tmp_path: Path) -
     alone = replace(done.task, kind=TaskKind.FUSION, folder=tmp_path)
     with pytest.raises(RunFolderError, match="missing"):
         perform(alone, lambda progress: None)
+
+
+def test_a_worker_says_that_the_index_of_its_split_is_damaged(done: Done, tmp_path: Path) -> None:
+    folder = shutil.copytree(done.task.folder, tmp_path / "split")
+    (folder / "index" / "manifest.json").write_text("{")
+    receiver, sender = Pipe(duplex=False)
+    with receiver, sender:
+        serve_task(replace(done.task, kind=TaskKind.FUSION, folder=folder), sender)
+        messages = [receiver.recv()]
+        while receiver.poll():
+            messages.append(receiver.recv())
+    assert isinstance(messages[-1], Failure)
+    assert "index" in messages[-1].message
 
 
 def test_the_report_shows_every_channel_and_what_fusing_them_gained(

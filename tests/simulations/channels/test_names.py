@@ -1,7 +1,14 @@
 import pytest
 
 from federation.errors import SettingError
-from simulations.channels.names import ChannelName, parse_channels
+from simulations.channels.names import (
+    FEDERATED,
+    FUSION,
+    FUSION_WITHOUT,
+    ChannelName,
+    parse_channels,
+)
+from simulations.report.channels_page import LABELS
 
 
 def test_all_and_none_are_what_they_say() -> None:
@@ -19,3 +26,7 @@ def test_channels_come_in_one_order_with_popularity_among_them() -> None:
 def test_other_words_are_refused_with_the_ones_there_are(text: str) -> None:
     with pytest.raises(SettingError, match=r"--channels .*: say all, none, or .*sasrec"):
         parse_channels(text)
+
+
+def test_a_report_has_plain_words_for_every_channel() -> None:
+    assert set(LABELS) == {*ChannelName, FEDERATED, FUSION, FUSION_WITHOUT}

@@ -303,3 +303,10 @@ def test_settings_beside_resume_are_refused_rather_than_ignored(
     said = capfd.readouterr().err
     assert code == 2
     assert "leave out --splits, --set" in said
+
+
+def test_too_few_hidden_songs_to_fit_fusion_on_are_one_line_and_no_traceback(
+    tiny: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench = ("bench", "channels", "--data", tiny, "--share", "0.01")
+    refused(capfd, *bench, code=1, says="no kind of user has 20 users")

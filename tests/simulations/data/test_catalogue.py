@@ -11,7 +11,8 @@ from tests.parties.tables.folder import make_folder
 def test_a_folder_is_loaded_by_its_path(tmp_path: Path) -> None:
     loaded = load(str(make_folder(tmp_path)))
     assert loaded.name == "example"
-    assert loaded.triples(["001"]) is None
+    assert loaded.tables.item.triples is None
+    assert loaded.tags is None
 
 
 def test_triples_of_a_folder_are_given_as_they_are(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_triples_of_a_folder_are_given_as_they_are(tmp_path: Path) -> None:
     description = tmp_path / "federation.toml"
     text = description.read_text().replace('"events.csv"', '"events.csv"\ntriples = "triples.csv"')
     description.write_text(text)
-    triples = load(str(tmp_path)).triples([])
+    triples = load(str(tmp_path)).tables.item.triples
     assert triples is not None
     assert triples.to_numpy().tolist() == [["a", "by", "x"]]
 

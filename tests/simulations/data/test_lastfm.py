@@ -81,20 +81,17 @@ def test_the_forum_never_says_which_artist_was_tagged(tmp_path: Path) -> None:
     assert not named.str.contains("51|52|99", regex=True).any()
 
 
-def test_triples_are_built_from_warm_users_alone(tmp_path: Path) -> None:
+def test_tags_say_who_gave_them_so_that_those_of_tested_users_can_be_left_out(
+    tmp_path: Path,
+) -> None:
     data = read_lastfm_2k(make_2k(tmp_path))
     assert data.tables.item.triples is None
-    both, warm, nobody = (data.triples(users) for users in (["2", "3"], {"3"}, []))
-    assert both is not None
-    assert both.to_numpy().tolist() == [
-        ["51", "tagged", "tag=13"],
-        ["51", "tagged", "tag=15"],
-        ["52", "tagged", "tag=13"],
+    assert data.tags is not None
+    assert data.tags.to_numpy().tolist() == [
+        ["2", "51", "tag=13"],
+        ["2", "52", "tag=13"],
+        ["3", "51", "tag=15"],
     ]
-    assert warm is not None
-    assert warm.to_numpy().tolist() == [["51", "tagged", "tag=15"]]
-    assert nobody is not None
-    assert (list(nobody.columns), len(nobody)) == (["head", "relation", "tail"], 0)
 
 
 def test_lastfm_15k_is_cut_between_item_party_country_and_sex(tmp_path: Path) -> None:
@@ -108,7 +105,7 @@ def test_lastfm_15k_is_cut_between_item_party_country_and_sex(tmp_path: Path) ->
     assert telecom.features.table["country"].tolist() == ["Germany", "Korea, Republic of"]
     assert identity.features.table["sex"].tolist() == ["f", "m"]
     assert identity.sensitive == ("sex",)
-    assert data.triples(["1"]) is None
+    assert data.tags is None
 
 
 def test_a_user_of_two_countries_is_refused(tmp_path: Path) -> None:
@@ -161,12 +158,10 @@ def test_the_published_lastfm_2k_is_complete() -> None:
     assert events["weight"].sum() == pytest.approx(69.2e6, rel=0.001)
     assert [len(partner.user_ids) for partner in data.tables.partners] == [1_892, 1_892]
     assert len(data.tables.partners[0].features.table) == 25_434
-    triples = data.triples(data.tables.partners[0].user_ids)
-    assert triples is not None
-    assert set(triples["head"]) <= set(
-        data.tables.item.items.ids if data.tables.item.items else ()
-    )
-    assert not set(triples["tail"]) & set(events["item_id"])
+    assert data.tags is not None
+    assert data.tables.item.items is not None
+    assert set(data.tags["item_id"]) <= set(data.tables.item.items.ids)
+    assert not set(data.tags["tag"]) & set(events["item_id"])
 
 
 def test_the_published_lastfm_15k_is_complete() -> None:

@@ -3,7 +3,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from parties.tables import FederationTables, ItemTables, PartnerTable, check_events, wide_features
-from simulations.bad_cases import traits_of
+from simulations.bench.bad_cases import traits_of
 from simulations.data import LoadedData
 
 SONGS = ["a", "b", "c", "d"]

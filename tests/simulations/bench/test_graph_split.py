@@ -8,8 +8,8 @@ from federation.errors import SettingError
 from parties.listening import item_listening
 from parties.tables import ItemTables, check_events
 from recall import GraphPaths, Popularity
+from simulations.bench.graph_split import WarmSplit, hide_items
 from simulations.data import load
-from simulations.warm import WarmSplit, hide_items
 from tests.recall.made_graph import made
 
 
