@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,12 @@ from recall.pool import Pool
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+
+# Whose users a kind's weights are fitted on, the first that are enough.
+_FITTED_ON: Final = (
+    *((kind, {kind}) for kind in UserKind),
+    (UserKind.WARM, {UserKind.WARM, UserKind.MIXED}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,7 +48,7 @@ class FittingConfig:
     Args:
         penalty: on the squares of weights, in mean losses of a user.
         others: candidates not played that a user is compared with at most, drawn at random.
-        min_users: users with a played candidate below which a kind gets no weights.
+        min_users: users with a played candidate below which a kind gets no weights of its own.
         seed: of the draws.
 
     Raises:
@@ -97,8 +104,9 @@ def fit_weights(
         config: how to fit.
 
     Returns:
-        Kind → weights; kinds with too few users are left out, and fusion falls back to
-        reciprocal ranks for them.
+        Kind → weights. Too few warm users share the weights of warm and mixed ones together,
+        who have every channel that they have. Other kinds with too few users are left out, and
+        fusion falls back to reciprocal ranks for them.
 
     Raises:
         NoTruthError: no kind has enough users with a played candidate.
@@ -109,9 +117,11 @@ def fit_weights(
     asked = config or FittingConfig()
     channels = tuple(sorted({name for example in examples for name in example.lists}))
     fitted: dict[UserKind, FusionWeights] = {}
-    for kind in UserKind:
-        own = [example for example in examples if example.kind is kind]
-        table = _table(own, channels, catalogue, asked)
+    for kind, kinds in _FITTED_ON:
+        if kind in fitted:
+            continue
+        chosen = [example for example in examples if example.kind in kinds]
+        table = _table(chosen, channels, catalogue, asked)
         if len(table.starts) >= asked.min_users:
             fitted[kind] = _fit(table, channels, asked)
     if not fitted:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from parties.archive import pack_arrays, unpack_arrays
 from parties.checkpoints import write_whole
 from parties.errors import CheckpointError
-from recall import Candidates, Channel, Query, fetch, ranked_rows
+from recall import NOTHING, Candidates, Channel, Query, fetch, ranked_rows
 from recall.metrics import NO_ITEM
 from simulations.errors import RunFolderError
 
@@ -39,7 +39,9 @@ class Recalled:
         lists = [fetch(channel, query, k) for query in queries]
         items = ranked_rows([found.items for found in lists], k)
         scores = np.zeros(items.shape, dtype=np.float32)
-        scores[items != NO_ITEM] = np.concatenate([found.scores for found in lists])
+        scores[items != NO_ITEM] = np.concatenate(
+            [NOTHING.scores, *(found.scores for found in lists)]
+        )
         return cls(items, scores)
 
     def candidates(self, row: int) -> Candidates:

@@ -96,6 +96,21 @@ def test_a_kind_with_too_few_users_is_fused_by_reciprocal_ranks() -> None:
     assert found.tolist() == Fuser().fuse(few[0].lists, 10).items.tolist()
 
 
+def test_too_few_warm_users_share_weights_with_mixed_ones() -> None:
+    mixed = planted_examples(kind=UserKind.MIXED)
+    few = planted_examples(users=5, seed=1)
+    weights = fit_weights([*mixed, *few])
+    together = fit_weights([replace(each, kind=WARM) for each in [*mixed, *few]])
+    np.testing.assert_array_equal(weights[WARM].signs, together[WARM].signs)
+    own = fit_weights(mixed)[UserKind.MIXED].signs
+    np.testing.assert_array_equal(weights[UserKind.MIXED].signs, own)
+
+
+def test_too_few_mixed_users_borrow_nothing_from_warm_ones_who_have_a_channel_less() -> None:
+    weights = fit_weights([*planted_examples(), *planted_examples(users=5, kind=UserKind.MIXED)])
+    assert set(weights) == {WARM}
+
+
 def test_popularity_counts_against_items_when_channels_overrate_it() -> None:
     rng = np.random.default_rng(0)
     popularity = np.arange(100.0)
