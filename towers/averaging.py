@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 Model = TypeVar("Model", bound=nn.Module)
-_EARLY: Final = 9  # how many steps' worth the newest weights count while there were few
+_EARLY: Final = 3  # how many steps' worth the newest weights count while there were few
 
 
 class WeightAverage(Generic[Model]):
     """An exponential mean of a model's weights, taken once a step.
 
     It reaches back over about `horizon` steps, and over fewer at first: after n steps the newest
-    weights count at least 9 / (9 + n), so that the random first ones are soon forgotten. Buffers
+    weights count at least 3 / (3 + n), so that the random first ones are soon forgotten. Buffers
     stay as they are: torch's own `AveragedModel` copies them at each step, and the side features
     of a whole catalogue are one.
 

@@ -37,7 +37,7 @@ def target_ranks(
     ranks = np.empty(len(targets), dtype=np.int64)
     for start in range(0, len(targets), _BLOCK):
         block = slice(start, start + _BLOCK)
-        scores = _best_scores(queries[block], vectors)
+        scores = best_scores(queries[block], vectors)
         rows = np.arange(len(scores))
         own = scores[rows, targets[block]]
         owner = np.repeat(rows, [len(items) for items in seen[block]])
@@ -58,7 +58,13 @@ def mean_ndcg(ranks: Ids, top_k: int) -> float:
     return float(np.where(ranks < top_k, 1 / np.log2(ranks + 2.0), 0.0).mean())
 
 
-def _best_scores(queries: Sequence[Floats], vectors: Floats) -> Floats:
+def best_scores(queries: Sequence[Floats], vectors: Floats) -> Floats:
+    """(users, items) each item's best inner product with any of a user's query vectors.
+
+    Args:
+        queries: (interests, dim) of each user, at least one.
+        vectors: (items, dim).
+    """
     counts = np.array([len(each) for each in queries])
     scores = np.concatenate(queries) @ vectors.T
     if (counts == 1).all():

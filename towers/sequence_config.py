@@ -73,7 +73,7 @@ class MINDConfig:
     max_length: int = 50
     targets_per_history: int = 8
     dropout: float = 0.2
-    averaged_epochs: float = 4.0
+    averaged_epochs: float = 8.0
 
     def __post_init__(self) -> None:
         _check_common(self)

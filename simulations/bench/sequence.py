@@ -1,7 +1,8 @@
 """How well sequence models foresee the next item, what they cost, and how they compare.
 
 Each model is trained afresh; the last item of every history is tested by its rank among all items
-that the user has not had before, and the one before tells when to stop.
+that the user has not had before, and the one before tells when to stop. In a made world the truth
+is asked as well how likely the next item is to be listed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import torch
 
 from simulations.bench.sequence_cost import CostLoad, measure_cost, require_peer
 from simulations.bench.sequence_models import ONE_INTEREST, SHAPES, Model
+from simulations.bench.sequence_truth import expected_hits
 from simulations.data.sequences import Sequences, read_sequences
 from simulations.data.world_sequences import world_sequences
 from simulations.lift.bootstrap import Interval, Resampling, percentile_interval, resampled_means
@@ -25,11 +27,15 @@ from towers.sequence_config import SequenceConfig, SequenceTrainingConfig
 from towers.sequence_training import EpochReport, SequenceRun, train_sequence
 
 Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Hits = Mapping[str, Floats]  # measure → (users,)
 Say = Callable[[str], None]
 
 HIT_CUTOFFS: Final = (5, 10, 50)
 NDCG_CUTOFFS: Final = (10, 50)
 COMPARED_AT: Final = 50
+HIT: Final = f"hr@{COMPARED_AT}"
+EXPECTED_HIT: Final = f"expected_{HIT}"
 WORLD: Final = "world"
 
 
@@ -71,13 +77,15 @@ def run_sequence_bench(bench: SequenceBench, progress: Say) -> dict[str, object]
     if bench.peer_python is not None:
         require_peer(bench.peer_python)  # before models are trained for minutes
     sequences = _sequences(bench, progress)
-    ranks: dict[str, Ids] = {}
+    hits: dict[str, Hits] = {}
     models: dict[str, object] = {}
     for name in _chosen(bench.model):
         run = _train(name, sequences, bench, progress)
         progress(f"{name}: ranking")
-        ranks[name] = rank_last_items(run, sequences)
-        models[name] = {**_quality(ranks[name]), **_effort(run)}
+        ranks = rank_last_items(run, sequences)
+        hits[name] = {HIT: (ranks < COMPARED_AT).astype(np.float64), **_expected(run, sequences)}
+        expected = {measure: float(values.mean()) for measure, values in hits[name].items()}
+        models[name] = {**expected, **_quality(ranks), **_effort(run)}
     report: dict[str, object] = {
         "bench": "sequence",
         "data": sequences.name,
@@ -86,7 +94,7 @@ def run_sequence_bench(bench: SequenceBench, progress: Say) -> dict[str, object]
         "interactions": sequences.interactions,
         "seed": bench.seed,
         "models": models,
-        "comparison": _comparisons(ranks, sequences, bench.seed),
+        "comparison": _comparisons(hits, sequences, bench.seed),
     }
     if bench.peer_python is None:
         return {**report, "training_cost": None, "training_cost_left_out": "no --peer-python"}
@@ -110,9 +118,24 @@ def rank_last_items(run: SequenceRun, sequences: Sequences) -> Ids:
     )
 
 
-def relative_gain(better: Ids, base: Ids, *, seed: int) -> Interval:
-    """How many more of the same users' items are among the first 50, over `base`'s hits."""
-    hits = np.stack([better < COMPARED_AT, base < COMPARED_AT], axis=1).astype(np.float64)
+def _expected(run: SequenceRun, sequences: Sequences) -> Hits:
+    if sequences.chances is None or sequences.items <= COMPARED_AT:
+        return {}
+    known, _ = sequences.split()
+    trained = run.trained
+    likely = expected_hits(
+        trained.encode_all(known),
+        trained.item_vectors(),
+        seen=known,
+        chances=sequences.chances,
+        top_k=COMPARED_AT,
+    )
+    return {EXPECTED_HIT: likely}
+
+
+def relative_gain(better: Floats, base: Floats, *, seed: int) -> Interval:
+    """How many more hits (users,) of one model there are than of another on the same users."""
+    hits = np.stack([better, base], axis=1)
     rng = np.random.default_rng(seed)
     means = resampled_means(hits, Resampling.of_rows(len(hits)), rng=rng)
     mean = hits.mean(axis=0)
@@ -156,20 +179,21 @@ def _effort(run: SequenceRun) -> dict[str, float]:
     }
 
 
-def _comparisons(ranks: Mapping[str, Ids], sequences: Sequences, seed: int) -> dict[str, object]:
+def _comparisons(hits: Mapping[str, Hits], sequences: Sequences, seed: int) -> dict[str, object]:
     pairs = ((Model.SASREC, Model.MEAN_POOLING), (Model.MIND, ONE_INTEREST))
     everybody = np.ones(len(sequences.histories), dtype=np.bool_)
     groups = {"": everybody, **{f" {name}": who for name, who in sequences.groups.items()}}
     return {
         f"{better}_over_{base}": {
-            f"hr@{COMPARED_AT}{group}": _gain(ranks[better][who], ranks[base][who], seed)
+            f"{measure}{group}": _gain(found[who], hits[base][measure][who], seed)
+            for measure, found in hits[better].items()
             for group, who in groups.items()
         }
         for better, base in pairs
-        if better in ranks and base in ranks
+        if better in hits and base in hits
     }
 
 
-def _gain(better: Ids, base: Ids, seed: int) -> dict[str, float]:
+def _gain(better: Floats, base: Floats, seed: int) -> dict[str, float]:
     gain = relative_gain(better, base, seed=seed)
     return {"relative": gain.mean, "low": gain.low, "high": gain.high}

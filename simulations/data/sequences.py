@@ -4,7 +4,7 @@ Source: Zhou et al., S3-Rec (CIKM 2020), whose published files have this form an
 this is: the last item is tested, the one before tells when to stop.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +26,15 @@ class Sequences:
         histories: item numbers 0 … items-1 of each user, oldest first, at least three.
         items: how many different items there are.
         groups: (users,) who belongs to each group that is judged apart as well.
+        chances: rows of users → (rows, items) how likely each is to play each item, where a truth
+            is known.
     """
 
     name: str
     histories: tuple[Ids, ...] = field(repr=False)
     items: int
     groups: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict, repr=False)
+    chances: Callable[[Ids], npt.NDArray[np.float64]] | None = field(default=None, repr=False)
 
     @property
     def interactions(self) -> int:

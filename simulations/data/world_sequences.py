@@ -23,10 +23,12 @@ def world_sequences(config: WorldConfig) -> Sequences:
     users, songs = world.truth.user_ids.tolist(), world.truth.item_ids.tolist()
     histories = in_order(*places(plays, users, songs), plays["timestamp"], users=len(users))
     kept = np.array([len(history) >= MIN_ITEMS for history in histories])
+    listener = np.flatnonzero(kept)
     tastes = (world.truth.user_weight[kept] > 0).sum(axis=1)
     return Sequences(
         name=config.name,
         histories=tuple(history for history, keep in zip(histories, kept, strict=True) if keep),
         items=config.songs,
         groups=MappingProxyType({MULTI_TASTE: tastes > 1}),
+        chances=lambda rows: world.truth.play_probability(listener[rows]),
     )

@@ -32,7 +32,7 @@ def test_the_average_equals_the_slow_formula() -> None:
     values = torch.randn(60, generator=torch.Generator().manual_seed(0)).tolist()
     mean, wanted = 7.0, []
     for step, value in enumerate(values):
-        share = max(1 / 4, 9 / (9 + step))
+        share = max(1 / 4, 3 / (3 + step))
         mean = (1 - share) * mean + share * value
         wanted.append(mean)
     assert weights_over(values, horizon=4.0, start=7.0) == pytest.approx(wanted, abs=1e-6)
