@@ -1,8 +1,7 @@
 """Fitting learned fusion to what held-out users played."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,6 @@ from recall.pool import Pool
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
-
-# Whose users a kind's weights are fitted on, the first that are enough.
-_FITTED_ON: Final = (
-    *((kind, {kind}) for kind in UserKind),
-    (UserKind.WARM, {UserKind.WARM, UserKind.MIXED}),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,9 +97,9 @@ def fit_weights(
         config: how to fit.
 
     Returns:
-        Kind → weights. Too few warm users share the weights of warm and mixed ones together,
-        who have every channel that they have. Other kinds with too few users are left out, and
-        fusion falls back to reciprocal ranks for them.
+        Kind → weights. Where warm users are too few, mixed ones count as warm with the channels
+        that warm users have. Other kinds with too few users are left out, and fusion falls back
+        to reciprocal ranks for them.
 
     Raises:
         NoTruthError: no kind has enough users with a played candidate.
@@ -117,11 +110,11 @@ def fit_weights(
     asked = config or FittingConfig()
     channels = tuple(sorted({name for example in examples for name in example.lists}))
     fitted: dict[UserKind, FusionWeights] = {}
-    for kind, kinds in _FITTED_ON:
-        if kind in fitted:
-            continue
-        chosen = [example for example in examples if example.kind in kinds]
-        table = _table(chosen, channels, catalogue, asked)
+    for kind in UserKind:
+        own = [example for example in examples if example.kind is kind]
+        table = _table(own, channels, catalogue, asked)
+        if kind is UserKind.WARM and 0 < len(table.starts) < asked.min_users:
+            table = _table(_as_warm(examples), channels, catalogue, asked)
         if len(table.starts) >= asked.min_users:
             fitted[kind] = _fit(table, channels, asked)
     if not fitted:
@@ -129,6 +122,21 @@ def fit_weights(
             f"no kind of user has {asked.min_users} users of whom a channel recalled a played item"
         )
     return fitted
+
+
+def _as_warm(examples: Sequence[Example]) -> list[Example]:
+    """Warm users, and mixed ones as if nobody had given their vectors."""
+    warm = [example for example in examples if example.kind is UserKind.WARM]
+    theirs = {name for example in warm for name, found in example.lists.items() if len(found)}
+    mixed = [
+        replace(
+            example,
+            lists={name: example.lists[name] for name in sorted(theirs & {*example.lists})},
+        )
+        for example in examples
+        if example.kind is UserKind.MIXED
+    ]
+    return [*warm, *mixed]
 
 
 def _table(

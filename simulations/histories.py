@@ -36,8 +36,10 @@ def histories(plays: sp.csr_array, heard_at: sp.csr_array | None = None) -> list
         heard_at: (n, m) Unix seconds of the last play, where `plays` has an entry; or None.
     """
     owner, songs = sp.coo_array(plays).coords
-    when = plays.data if heard_at is None else heard_at[owner, songs]
-    return in_order(owner, songs, when, users=plays.shape[0])
+    # Asked for no place, SciPy answers with a matrix.
+    if heard_at is None or not len(owner):
+        return in_order(owner, songs, plays.data, users=plays.shape[0])
+    return in_order(owner, songs, heard_at[owner, songs], users=plays.shape[0])
 
 
 def played(plays: sp.csr_array, user: int) -> Ids:

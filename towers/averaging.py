@@ -20,24 +20,26 @@ class WeightAverage(Generic[Model]):
 
     Args:
         model: what is being trained.
-        horizon: steps; at 1 or less the newest weights are all there is.
+        horizon: steps; at 1 or less nothing is averaged, and no copy is made.
 
     Attributes:
-        model: a copy with the averaged weights; every `update` changes it.
+        model: a copy with the averaged weights, which every `update` changes; or what is being
+            trained itself.
 
     Source: Polyak & Juditsky, Acceleration of stochastic approximation by averaging (SIAM J.
     Control and Optimization, 1992).
     """
 
     def __init__(self, model: Model, *, horizon: float) -> None:
-        self.model = copy.deepcopy(model)
-        self._newest, self._steps = model, 0
-        self._share = 1 / max(1.0, horizon)
+        self.model = copy.deepcopy(model) if horizon > 1 else model
+        self._newest, self._steps, self._horizon = model, 0, horizon
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the weights of the step that was just made."""
-        share = max(self._share, _EARLY / (_EARLY + self._steps))
+        if self.model is self._newest:
+            return
+        share = max(1 / self._horizon, _EARLY / (_EARLY + self._steps))
         self._steps += 1
         pairs = zip(self.model.parameters(), self._newest.parameters(), strict=True)
         for mean, newest in pairs:

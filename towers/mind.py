@@ -7,9 +7,10 @@ target and negative alike, is scored by its nearest interest, which is how inter
 too. There are no user features beside the history.
 
 Two things differ, without which interests end up alike and serve nobody better than one does.
-Items are routed by cosine, for learnt item vectors are so short that inner products with them
-hardly move a logit from where it was drawn. And an interest lies between its own items and the
-whole history: a few items alone say little, and the whole is what one interest would be.
+Items are routed by sharpened cosine, each round's logits in place of the last's, where the paper
+adds inner products with squashed capsules to what was drawn: learnt item vectors are so short that
+those hardly move a logit. And an interest lies between its own items and the whole history: a few
+items alone say little, and the whole is what one interest would be.
 """
 
 import torch

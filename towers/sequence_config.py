@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 
 from towers.errors import ConfigError
 
@@ -52,7 +53,7 @@ class MINDConfig:
         dynamic: whether short histories get fewer of them, max(1, min(interests, log2(length)));
             all users get `interests` otherwise.
         rounds: rounds of routing.
-        sharpness: what a cosine of 1 between an item and a capsule adds to the routing logit.
+        sharpness: the routing logit of an item whose cosine with a capsule is 1.
         logit_std: standard deviation of the logits that routing starts from.
         own_share: how much of an interest its own items decide, in (0, 1]; the whole history
             decides the rest.
@@ -79,7 +80,7 @@ class MINDConfig:
         _check_common(self)
         if min(self.interests, self.rounds, self.targets_per_history) < 1:
             raise ConfigError("interests, rounds and targets_per_history must be at least 1")
-        if min(self.sharpness, self.logit_std) <= 0 or not 0 < self.own_share <= 1:
+        if not (0 < self.sharpness < inf and 0 < self.logit_std < inf and 0 < self.own_share <= 1):
             raise ConfigError("sharpness, logit_std must be above 0 and own_share in (0, 1]")
 
 
@@ -167,5 +168,5 @@ def _check_common(shape: EncoderShape) -> None:
         raise ConfigError("dim and max_length must be at least 1")
     if not 0 <= shape.dropout < 1:
         raise ConfigError("dropout must be in [0, 1)")
-    if shape.averaged_epochs < 0:
+    if not 0 <= shape.averaged_epochs < inf:
         raise ConfigError("averaged_epochs must be at least 0")

@@ -83,7 +83,7 @@ class FaissIndex(ABC):
             raise ShapeError(f"k must be at least 1, not {k}")
         if self._padding:
             rows = self._widened(rows)
-        k = min(k, self._count)
+        k = min(int(k), self._count)
         scores, found = self._engine.search(rows, k)
         # One number is looked at by itself: most calls bring one query, and wait for it.
         if found.item(-1) < 0 if len(rows) == 1 else (found[:, -1] < 0).any():

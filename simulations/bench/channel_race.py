@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from recall import Candidates
 from simulations.bench import channel_peers
-from simulations.bench.peer_process import Peer
+from simulations.bench.peer_process import Interpreter
 from simulations.bench.warm import Warm
 from simulations.errors import PeerMissingError
 
@@ -72,13 +72,21 @@ class Peers:
             source, target = Path(folder) / "plays.npz", Path(folder) / "lists.npy"
             sp.save_npz(source, sp.csr_matrix(warm.known))
             arguments = [peer, json.dumps(dict(settings)), str(source), str(target)]
-            Peer(python=self.python, name=peer).run(channel_peers.__file__, *arguments)
-            rows = self._read(target, peer)
+            Interpreter(python=self.python, name=peer).run(channel_peers.__file__, *arguments)
+            rows = self._read(target, peer, warm.known.shape)
         scores = np.arange(rows.shape[1], 0, -1, dtype=np.float32)
         return [Candidates(row, scores) for row in rows]
 
-    def _read(self, lists: Path, peer: str) -> npt.NDArray[np.int64]:
+    def _read(self, lists: Path, peer: str, shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+        """A list of items for each of (users, items)."""
         try:
-            return np.asarray(np.load(lists), dtype=np.int64)
-        except (OSError, ValueError) as error:
+            rows = np.asarray(np.load(lists), dtype=np.int64)
+        except (OSError, ValueError, EOFError) as error:
             raise PeerMissingError(f"{peer} in {self.python} left no lists: {error}") from error
+        users, items = shape
+        if rows.ndim != 2 or len(rows) != users or not ((rows >= 0) & (rows < items)).all():
+            raise PeerMissingError(
+                f"{peer} in {self.python} left no lists of {items} items for {users} users, but "
+                f"numbers of shape {rows.shape}"
+            )
+        return rows

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,8 +42,8 @@ from simulations.bench.index_rivals import (
 )
 from simulations.bench.index_tuning import Tuning
 from simulations.bench.index_vectors import MadeVectors, make_vectors
+from simulations.bench.progress import Progress, silent
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 
 OURS: Final = "default"
@@ -94,7 +94,7 @@ def run_index_bench(
     """
     if not 1 <= k <= size or dim < 2:
         raise SettingError(f"k {k} must be from 1 to size {size}, and dim {dim} at least 2")
-    tell = progress or _silent
+    tell = progress or silent
     one_thread()
     tell("making vectors")
     users = TUNING + JUDGING + TIMING
@@ -190,7 +190,3 @@ def _resident_bytes(version: Path) -> int:
         text=True,
     )
     return int(done.stdout)
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""

@@ -49,7 +49,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class MedianInterval:
     """A median, and where that of endless sittings lies 95 times in 100."""
 
     median: float
@@ -57,7 +57,7 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float] | Seconds) -> "Interval":
+    def of(cls, values: Sequence[float] | Seconds) -> "MedianInterval":
         """By order statistics: how many lie below the true median is binomial.
 
         Fewer than six values say less than that, and their whole range is given.
@@ -83,10 +83,10 @@ class Duel:
     seconds: Seconds = field(repr=False)
     batch: int
 
-    def ratio(self, clock: int) -> Interval:
+    def ratio(self, clock: int) -> MedianInterval:
         """How many times as fast ours is."""
         each = self.seconds[:, :, THEIRS, clock] / self.seconds[:, :, OURS, clock]
-        return Interval.of(np.median(each, axis=1))
+        return MedianInterval.of(np.median(each, axis=1))
 
     def speeds(self, side: int) -> Report:
         """Users a second that one of the two was asked for."""

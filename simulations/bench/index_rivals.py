@@ -131,7 +131,10 @@ def _both(version: Path, bare: Path, *, mapped: bool) -> Opening:
 
 
 def _other(name: str, peer: Peer, root: Path, plan: Plan) -> Rival:
-    """Another kind of index, against the default one as it is served."""
+    """Another kind of index, against the default one as it is served.
+
+    It is built once, as building takes minutes: intervals do not cover where its memory lies.
+    """
     return Rival(
         name=name,
         peer=peer,

@@ -1,6 +1,6 @@
 """Strict training over the hub beside the same training over memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
@@ -9,8 +9,8 @@ from parties.config import ITEM, RunConfig
 from simulations.bench.link_meter import Account, Window
 from simulations.bench.link_processes import Processes
 from simulations.bench.link_runs import NodesRun, Site, run_in_memory, run_on_nodes
+from simulations.bench.progress import Progress
 
-Progress = Callable[[str], None]
 Report = dict[str, Any]
 
 MEMORY: Final = "memory"  # the process that all parties share

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -22,13 +25,13 @@ SAFE_PATH: Final[Mapping[str, str]] = MappingProxyType({"PYTHONSAFEPATH": "1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """What is compared with.
+class Interpreter:
+    """One that has a peer installed.
 
     Args:
-        python: an interpreter that has it.
-        name: what people call it.
-        seconds: after which a run is ended.
+        python: its path; Python 3.11 or newer, for older ones know nothing of `PYTHONSAFEPATH`.
+        name: what people call the peer.
+        seconds: after which a run is ended, with all that it started.
     """
 
     python: Path
@@ -50,27 +53,39 @@ class Peer:
         """
         command = [str(self.python), "-W", "ignore", *arguments]
         try:
-            done = subprocess.run(  # noqa: S603 - the interpreter that the caller named
+            process = subprocess.Popen(  # noqa: S603 - the interpreter that the caller named
                 command,
                 env={**os.environ, **ONE_THREAD, **SAFE_PATH},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.seconds,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         except OSError as error:
             raise PeerMissingError(f"{self.python} cannot run {self.name}: {error}") from error
+        with process:
+            said, complained = self._heard(process)
+        if process.returncode:
+            raise PeerMissingError(
+                f"{self.python} cannot run {self.name} (exit code {process.returncode}): "
+                f"{_last_line(complained)}"
+            )
+        return said.decode(errors="replace")
+
+    def _heard(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        """Both outputs of a run that ends in time; one that does not is ended."""
+        try:
+            return process.communicate(timeout=self.seconds)
         except subprocess.TimeoutExpired as error:
+            _end(process)
+            _, complained = process.communicate()
             raise PeerMissingError(
                 f"{self.name} did not end within {self.seconds:g} seconds in {self.python}: "
-                f"{_last_line(error.stderr)}"
+                f"{_last_line(complained)}"
             ) from error
-        if done.returncode:
-            raise PeerMissingError(
-                f"{self.python} cannot run {self.name} (exit code {done.returncode}): "
-                f"{_last_line(done.stderr)}"
-            )
-        return done.stdout.decode(errors="replace")
+        except BaseException:  # an interrupt reaches this process alone, not the peer's session
+            _end(process)
+            raise
 
     def figure(self, key: str, *arguments: str) -> float:
         """A number of the JSON object that a script writes as its last line.
@@ -85,11 +100,21 @@ class Peer:
         said = self.run(*arguments)
         last = _last_line(said.encode())
         try:
-            return float(json.loads(last)[key])
-        except (ValueError, KeyError, TypeError) as error:
-            raise PeerMissingError(
-                f"{self.name} in {self.python} gave no {key} but {last[:80]!r}"
-            ) from error
+            found = float(json.loads(last)[key])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise PeerMissingError(self._no(key, last)) from error
+        if not isfinite(found):
+            raise PeerMissingError(self._no(key, last))
+        return found
+
+    def _no(self, key: str, last: str) -> str:
+        return f"{self.name} in {self.python} gave no {key} but {last[:80]!r}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a run and whatever it started: a wrapper's interpreter would work on."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_line(said: bytes | None) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from simulations.bench.peer_process import Peer
+from simulations.bench.peer_process import Interpreter
 from simulations.errors import PeerMissingError
 from towers.sequence_config import SASRecConfig, SequenceConfig, SequenceTrainingConfig
 from towers.sequence_training import train_sequence
@@ -97,7 +97,7 @@ def require_peer(peer_python: Path) -> str:
         "import rectools.models; from importlib.metadata import version; "
         "print(version('rectools'))"
     )
-    peer = Peer(python=peer_python, name=PEER, seconds=PROBE_SECONDS)
+    peer = Interpreter(python=peer_python, name=PEER, seconds=PROBE_SECONDS)
     found = peer.run("-c", question).strip()
     if not found.startswith(f"{WANTED}."):
         raise PeerMissingError(f"{peer_python} has RecTools {found}; {WANTED} is compared with")
@@ -132,4 +132,4 @@ def _peer_cpu_seconds(
 
 def _fit(peer_python: Path, path: Path, epochs: int, seed: int) -> float:
     arguments = [str(PEER_SCRIPT), str(path), str(epochs), str(seed)]
-    return Peer(python=peer_python, name=PEER).figure("cpu_seconds", *arguments)
+    return Interpreter(python=peer_python, name=PEER).figure("cpu_seconds", *arguments)

@@ -2,7 +2,7 @@
 
 One held-out song a user says little: it is found or not, by chance. The truth says how likely
 every song is to be played next, so the share of it that a list holds is the hit rate that one
-would see with endless held-out songs.
+would see with endless held-out songs, were it not for runs of one artist, which it leaves out.
 """
 
 from collections.abc import Callable, Sequence

@@ -33,8 +33,8 @@ class Warm:
     Args:
         known: (users, items) plays that channels see.
         hidden: (users, items) plays that they are asked for.
-        tags: (tags, items) 1 where somebody gave a song a tag, without the tags that a user gave
-            to a song hidden from it; None if the data have no tags.
+        tags: (tags, items) how many gave a song a tag, without the tags that a user gave to a song
+            hidden from it; None if the data have no tags. Rows are those of this split alone.
         titles: (items,) for reasons.
     """
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from parties.archive import pack_arrays, unpack_arrays
 from parties.checkpoints import write_whole
 from parties.errors import CheckpointError
-from recall import NOTHING, Candidates, Channel, Query, fetch, ranked_rows
+from recall import Candidates, Channel, Query, fetch
 from recall.metrics import NO_ITEM
 from simulations.errors import RunFolderError
 
@@ -36,12 +36,12 @@ class Recalled:
     @classmethod
     def by(cls, channel: Channel, queries: Sequence[Query], k: int) -> "Recalled":
         """Ask a channel for every query; nothing that a query excludes is in its list."""
-        lists = [fetch(channel, query, k) for query in queries]
-        items = ranked_rows([found.items for found in lists], k)
-        scores = np.zeros(items.shape, dtype=np.float32)
-        scores[items != NO_ITEM] = np.concatenate(
-            [NOTHING.scores, *(found.scores for found in lists)]
-        )
+        items = np.full((len(queries), k), NO_ITEM, dtype=np.int64)
+        scores = np.zeros((len(queries), k), dtype=np.float32)
+        # One list at a time: the reasons of all users' lists would not fit into memory.
+        for row, query in enumerate(queries):
+            found = fetch(channel, query, k)
+            items[row, : len(found)], scores[row, : len(found)] = found.items, found.scores
         return cls(items, scores)
 
     def candidates(self, row: int) -> Candidates:

@@ -96,14 +96,26 @@ def test_a_kind_with_too_few_users_is_fused_by_reciprocal_ranks() -> None:
     assert found.tolist() == Fuser().fuse(few[0].lists, 10).items.tolist()
 
 
-def test_too_few_warm_users_share_weights_with_mixed_ones() -> None:
-    mixed = planted_examples(kind=UserKind.MIXED)
+def test_too_few_warm_users_are_fitted_together_with_mixed_ones_less_what_these_have_more() -> (
+    None
+):
     few = planted_examples(users=5, seed=1)
+    partner = ranked(list(range(50)))
+    mixed = [
+        replace(each, lists={**each.lists, "partner": partner}, kind=UserKind.MIXED)
+        for each in planted_examples()
+    ]
     weights = fit_weights([*mixed, *few])
-    together = fit_weights([replace(each, kind=WARM) for each in [*mixed, *few]])
-    np.testing.assert_array_equal(weights[WARM].signs, together[WARM].signs)
-    own = fit_weights(mixed)[UserKind.MIXED].signs
-    np.testing.assert_array_equal(weights[UserKind.MIXED].signs, own)
+    together = fit_weights([*few, *planted_examples()])[WARM]
+    np.testing.assert_allclose(weights[WARM].aligned(together.channels), together.signs, atol=1e-4)
+    assert not weights[WARM].aligned(["partner"]).any()
+    np.testing.assert_array_equal(
+        weights[UserKind.MIXED].signs, fit_weights(mixed)[UserKind.MIXED].signs
+    )
+
+
+def test_without_one_warm_user_there_are_no_weights_for_them() -> None:
+    assert set(fit_weights(planted_examples(kind=UserKind.MIXED))) == {UserKind.MIXED}
 
 
 def test_too_few_mixed_users_borrow_nothing_from_warm_ones_who_have_a_channel_less() -> None:

@@ -46,6 +46,11 @@ def test_without_times_a_history_ends_with_the_song_played_most() -> None:
     assert [each.tolist() for each in histories(SHOWN)] == [[2, 3, 0], []]
 
 
+@pytest.mark.parametrize("heard_at", [None, sp.csr_array((2, 3))])
+def test_where_nobody_played_every_history_is_empty(heard_at: sp.csr_array | None) -> None:
+    assert [len(each) for each in histories(sp.csr_array((2, 3)), heard_at)] == [0, 0]
+
+
 def test_a_users_songs_are_those_of_the_row() -> None:
     assert played(SHOWN, 0).tolist() == [0, 2, 3]
     assert played(SHOWN, 0).dtype == np.int64

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from simulations.bench.peer_process import ONE_THREAD, Peer
+from simulations.bench.peer_process import ONE_THREAD, Interpreter
 from simulations.errors import PeerMissingError
 
-HERE = Peer(python=Path(sys.executable), name="a peer")
+HERE = Interpreter(python=Path(sys.executable), name="a peer")
 
 
 def script(folder: Path, text: str) -> str:
@@ -54,11 +54,22 @@ def test_a_peer_that_hangs_is_ended_and_its_last_words_are_told(tmp_path: Path) 
         tmp_path,
         "import sys, time\nprint('a\\nepoch 7', file=sys.stderr, flush=True)\ntime.sleep(600)",
     )
-    peer = Peer(python=HERE.python, name="a peer", seconds=2)
+    peer = Interpreter(python=HERE.python, name="a peer", seconds=2)
     began = time.monotonic()
     with pytest.raises(PeerMissingError, match=r"a peer did not end within 2 seconds.*: epoch 7$"):
         peer.run(hanging)
     assert time.monotonic() - began < 60
+
+
+def test_what_a_peer_started_ends_with_it(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {started}\nwait\n", encoding="utf-8")
+    wrapper.chmod(0o700)
+    with pytest.raises(PeerMissingError, match="within 1 seconds"):
+        Interpreter(python=wrapper, name="a peer", seconds=1).run()
+    status = Path(f"/proc/{started.read_text().strip()}/stat")
+    assert not status.exists() or status.read_text().split()[2] == "Z"  # dead, not yet reaped
 
 
 def test_a_peer_that_dies_tells_the_last_line_of_its_error(tmp_path: Path) -> None:
@@ -75,7 +86,7 @@ def test_a_peer_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
 
 def test_an_interpreter_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(PeerMissingError, match="no-python cannot run a peer"):
-        Peer(python=tmp_path / "no-python", name="a peer").run()
+        Interpreter(python=tmp_path / "no-python", name="a peer").run()
 
 
 def test_a_figure_is_read_from_the_last_line(tmp_path: Path) -> None:
@@ -84,7 +95,18 @@ def test_a_figure_is_read_from_the_last_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"rubbish", b"[1]", b"3", b'{"minutes": 1}', b'{"seconds": "soon"}', b"\xff\0"]
+    "said",
+    [
+        b"",
+        b"rubbish",
+        b"[1]",
+        b"3",
+        b'{"minutes": 1}',
+        b'{"seconds": "soon"}',
+        b'{"seconds": NaN}',
+        b'{"seconds": 1' + b"0" * 400 + b"}",
+        b"\xff\0",
+    ],
 )
 def test_a_peer_that_writes_rubbish_is_refused(tmp_path: Path, said: bytes) -> None:
     told = script(tmp_path, f"import sys; sys.stdout.buffer.write({said!r})")

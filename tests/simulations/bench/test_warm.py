@@ -33,6 +33,18 @@ def test_what_is_judged_on_is_seen_neither_by_channels_nor_when_they_are_chosen(
     np.testing.assert_array_equal(total, listening.weights.toarray())
 
 
+def test_the_same_seed_hides_the_same_songs_and_another_seed_others(
+    tagged: LoadedData, listening: Listening
+) -> None:
+    one, same, other = (
+        warm_splits(tagged, listening, share=0.3, seed=seed)[1].hidden.toarray()
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert one.astype(bool).sum() == other.astype(bool).sum()
+
+
 def test_tags_that_a_user_gave_to_a_hidden_song_are_hidden_too(
     tagged: LoadedData, listening: Listening
 ) -> None:
