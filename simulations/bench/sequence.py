@@ -50,7 +50,8 @@ class SequenceBench:
         epochs: at most; the trainer's own limit if None.
         peer_python: interpreter with RecTools 0.19, to compare the cost of training with.
         load: the made log that cost is measured on.
-        world: the made world, whose users of several tastes are judged apart as well.
+        world: the made world, whose users of several tastes are judged apart as well; its seed is
+            `seed`.
     """
 
     data: str
@@ -106,7 +107,7 @@ def _sequences(bench: SequenceBench, progress: Say) -> Sequences:
     if bench.data != WORLD:
         return read_sequences(Path(bench.data))
     progress("making a world")
-    return world_sequences(bench.world)
+    return world_sequences(replace(bench.world, seed=bench.seed))
 
 
 def rank_last_items(run: SequenceRun, sequences: Sequences) -> Ids:
