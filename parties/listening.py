@@ -55,6 +55,8 @@ class ItemListening:
         """What the item party brings when it knows (n, m) `weights` and no other listening."""
         listening = sp.csr_array(weights, dtype=np.float32)
         listening.eliminate_zeros()
+        # The last bits of sums follow this order, and callers come with orders of their own.
+        listening.sort_indices()
         return ItemData(users=self.users, listening=listening, own=self.own, songs=self.songs)
 
 

@@ -14,15 +14,13 @@ from threading import Thread
 from typing import Final, cast
 
 from parties.events import Progress
+from parties.one_thread import ONE_THREAD
 from simulations.errors import TaskFailedError, expected
 from simulations.tasks import Task
 from simulations.work import perform
 
 WORKER_ENVIRONMENT: Final = {
-    # BLAS reads these once, when it is loaded; threads of two tasks would fight over cores.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
+    **ONE_THREAD,
     # glibc gives every thread a heap of its own, which keeps what the thread has freed.
     "MALLOC_ARENA_MAX": "2",
 }

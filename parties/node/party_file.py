@@ -67,7 +67,7 @@ class Experiment:
 
     Args:
         repeatable: derive this party's private seed from the run's seed, which others know,
-            instead of drawing it from `secrets`.
+            instead of drawing it from `secrets`, and calculate on one thread.
         cold_share: the item party hides this share of its listeners' history from the run, to
             measure the cold-start lift; from 0 to below 1.
     """

@@ -12,6 +12,7 @@ from typing import Final
 from federation.exchange.leash import leashed
 from parties.node.loopback import HOST, LoopbackFiles
 from parties.node.party_file import PARTY_VARIABLE, Endpoint, PartyFile
+from parties.one_thread import ONE_THREAD
 
 RUN_FILE: Final = "run.json"
 # A privacy product phones nobody.
@@ -63,17 +64,20 @@ class NodePlace:
         home: Flower's home folder, inside the state folder.
         files: certificate, key and secret of this `up`.
         port: of this node's SuperLink or SuperNode, on loopback.
+        repeatable: whether a run has to repeat a simulation's to the last bit.
     """
 
     party_file: Path
     home: Path
     files: LoopbackFiles
     port: int
+    repeatable: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
         """What every process of the node is told."""
-        return {PARTY_VARIABLE: str(self.party_file), "FLWR_HOME": str(self.home)}
+        own = {PARTY_VARIABLE: str(self.party_file), "FLWR_HOME": str(self.home)}
+        return {**own, **ONE_THREAD} if self.repeatable else own
 
     @property
     def run_file(self) -> Path:

@@ -153,7 +153,11 @@ def programs_of(party: PartyFile, keys: PartyKeys) -> list[Program]:
     """
     home = party.paths.flower
     place = NodePlace(
-        party_file=party.file, home=home, files=make_loopback_files(home), port=free_port()
+        party_file=party.file,
+        home=home,
+        files=make_loopback_files(home),
+        port=free_port(),
+        repeatable=party.experiment.repeatable,
     )
     apps = party.policy.apps
     if party.listen is not None:

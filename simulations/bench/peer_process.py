@@ -12,14 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from parties.one_thread import ONE_THREAD
 from simulations.errors import PeerMissingError
 
-# Read by numerical libraries when they are imported. A peer has as many threads as we have.
-ONE_THREAD: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-    )
-)
 # So that a peer's script does not take the modules beside it for those of the peer.
 SAFE_PATH: Final[Mapping[str, str]] = MappingProxyType({"PYTHONSAFEPATH": "1"})
 

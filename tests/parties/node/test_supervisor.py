@@ -12,17 +12,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parties.errors import CheckpointError, KeyMismatchError, KeysError, NodeError, PartyFileError
+from parties.keys import load_keys
 from parties.node.activity import Activity
 from parties.node.loopback import free_port
-from parties.node.party_file import PartyFile, read_party_file
+from parties.node.party_file import Experiment, PartyFile, read_party_file
 from parties.node.status import is_up, read_status
-from parties.node.supervisor import Reporter, run_node, until_signalled
+from parties.node.supervisor import Reporter, programs_of, run_node, until_signalled
+from parties.one_thread import ONE_THREAD
 from parties.role import Role
 from tests.parties.node.conftest import NodeMaker
 from tests.parties.node.nodes import wait_until
@@ -118,6 +121,16 @@ def test_a_process_that_is_killed_is_started_again(partner: PartyFile) -> None:
     ended = [line for line in log_lines(partner) if line["event"] == "child_ended"]
     assert ended[0]["child"] == "supernode"
     assert "killed by signal 9" in ended[0]["text"]
+
+
+def test_a_node_that_repeats_a_simulation_calculates_on_one_thread(partner: PartyFile) -> None:
+    keys = load_keys(partner.keys)
+    partner.paths.flower.mkdir(parents=True, exist_ok=True)
+    repeating = replace(partner, experiment=Experiment(repeatable=True))
+    for program in programs_of(repeating, keys):
+        assert program.environment.items() >= ONE_THREAD.items()
+    for program in programs_of(partner, keys):
+        assert not program.environment.keys() & ONE_THREAD.keys()
 
 
 def test_no_secret_is_in_an_argument_list_an_environment_or_the_log(partner: PartyFile) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulations.bench.peer_process import ONE_THREAD, Interpreter
+from parties.one_thread import ONE_THREAD
+from simulations.bench.peer_process import Interpreter
 from simulations.errors import PeerMissingError
 
 HERE = Interpreter(python=Path(sys.executable), name="a peer")
