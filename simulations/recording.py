@@ -115,7 +115,7 @@ def _in_all(name: str, judged: Sequence[tuple[int, TaskResult]]) -> Iterator[Spl
         yield SplitResult(
             seed=seed,
             users=np.array(each.facts["users"][name]),
-            systems=tuple(each_ for each_ in each.groups[name] if each_.name in common),
+            systems=tuple(system for system in each.groups[name] if system.name in common),
         )
 
 

@@ -23,6 +23,7 @@ from simulations.bench.graph_split import hide_items
 from simulations.bench.graph_stage import BAD_CASES, TUNED_BY, Scores, Stage
 from simulations.bench.graph_tuning import FUSED, PLAIN, GraphExtent, Tuning, tune
 from simulations.bench.progress import Progress, silent
+from simulations.channels.names import ChannelName
 from simulations.data import LoadedData, TableFormat, load
 from simulations.lift import Undefined, paired_bootstrap
 from simulations.run_folder import WORLD
@@ -30,7 +31,7 @@ from simulations.world import generate, write_world
 
 Report = dict[str, Any]
 
-PATHS, POPULAR = "kg-paths", "popularity"
+PATHS, POPULAR = ChannelName.KG_PATHS.value, ChannelName.POPULARITY.value
 FALL: Final = Wanted(Bound.AT_LEAST, 0.2)  # share of the bad cases that the graph has to take away
 
 

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from recall.relation import RelationConfig
 from simulations.bench.graph_stage import TUNED_BY, Stage
+from simulations.channels.names import ChannelName
 from simulations.world import PRESETS, WorldConfig
 from towers.song2vec import SongEpoch
 from towers.song2vec_config import Song2VecConfig
 
 Report = dict[str, Any]
 
-PLAIN, FUSED = "song2vec", "kg"
+PLAIN, FUSED = "song2vec", ChannelName.KG.value
 NO_GRAPH: Final = RelationConfig(factor=0.0)
 
 

@@ -23,4 +23,5 @@ def test_errors_of_every_package_are_expected_and_mistakes_of_the_program_are_no
 
 
 def test_recall_is_not_imported_to_ask_whether_its_errors_are_expected() -> None:
-    subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], check=False, timeout=60)
+    assert done.returncode == 0

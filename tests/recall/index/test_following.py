@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,20 @@ def says(index: FollowingIndex) -> int:
     return int(told.pop())
 
 
+def followed_to_a_damaged_version(
+    root: Path,
+) -> tuple[Publisher, FollowingIndex, Callable[[], object]]:
+    """Version 2 is published and damaged, and version 1 served on; the last one mends it."""
+    publisher = published(root, last=1)
+    index = FollowingIndex(root)
+    publisher.publish(version(2))
+    data = folder_of(root, 2) / DATA
+    whole = data.read_bytes()
+    data.write_bytes(b"damaged")
+    assert not index.refresh()
+    return publisher, index, lambda: data.write_bytes(whole)
+
+
 def test_it_serves_what_was_published_last_when_it_is_told_to_look(tmp_path: Path) -> None:
     publisher = published(tmp_path, last=1)
     index = FollowingIndex(tmp_path)
@@ -36,16 +51,10 @@ def test_it_serves_what_was_published_last_when_it_is_told_to_look(tmp_path: Pat
 
 
 def test_a_version_mended_while_an_older_one_was_served_is_served_at_once(tmp_path: Path) -> None:
-    publisher = published(tmp_path, last=1)
-    index = FollowingIndex(tmp_path)
-    publisher.publish(version(2))
-    data = folder_of(tmp_path, 2) / DATA
-    whole = data.read_bytes()
-    data.write_bytes(b"damaged")
-    assert not index.refresh()
+    publisher, index, mend = followed_to_a_damaged_version(tmp_path)
     publisher.serve(1)
     assert not index.refresh()
-    data.write_bytes(whole)
+    mend()
     publisher.serve(2)
     assert index.refresh()
     assert says(index) == 2
@@ -81,14 +90,8 @@ def test_a_damaged_version_is_told_of_and_the_one_before_stays(
 def test_a_damaged_version_is_read_again_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher = published(tmp_path, last=1)
-    index = FollowingIndex(tmp_path)
-    publisher.publish(version(2))
-    data = folder_of(tmp_path, 2) / DATA
-    whole = data.read_bytes()
-    data.write_bytes(b"damaged")
-    assert not index.refresh()
-    data.write_bytes(whole)
+    _, index, mend = followed_to_a_damaged_version(tmp_path)
+    mend()
     assert not index.refresh()
     monkeypatch.setattr(following, "RETRY_S", -1.0)
     index._again_at = 0.0
