@@ -30,7 +30,9 @@ NAMES_FOLDER: Final = Path("/etc/netns")  # `ip netns exec` lays its files over 
 MAX_NAME: Final = 13  # a host's name is its device at the switch, which Linux limits
 FIRST_ADDRESS: Final = 11
 LISTENING: Final = "0A"  # in /proc/net/tcp
+SPACES_FOLDER: Final = Path("/run/netns")  # where `ip netns` keeps namespaces by name
 DEATH_S: Final = 10.0  # how long killed processes may take to go
+ENTRY_S: Final = 10.0  # how long a program may take to enter its host
 
 
 class Cut(Enum):
@@ -93,8 +95,14 @@ class Host:
         log: IO[bytes],
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a program here; all it writes goes to `log`."""
-        return subprocess.Popen(  # noqa: S603 - argv lists of this package, no shell
+        """Start a program here; all it writes goes to `log`.
+
+        It is on this host when this returns, or has ended: `kill_all` cannot miss it.
+
+        Raises:
+            OutOfTimeError: it did not get here in time, and was killed.
+        """
+        process = subprocess.Popen(  # noqa: S603 - argv lists of this package, no shell
             self._inside(argv),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -102,6 +110,16 @@ class Host:
             env=_environment(environment),
             start_new_session=True,
         )
+        ends = time.monotonic() + ENTRY_S
+        while process.poll() is None and not is_inside(process.pid, self.namespace):
+            if time.monotonic() > ends:
+                process.kill()
+                process.wait()
+                raise OutOfTimeError(
+                    f"{self.name}: {argv[0]} did not start within {ENTRY_S:.0f} s"
+                )
+            time.sleep(0.001)
+        return process
 
     def pids(self) -> list[int]:
         """Every process on this host."""
@@ -176,6 +194,14 @@ def joined_hosts(names: Sequence[str], *, cable: Cable | None = None) -> Iterato
 def pids_in(namespace: str) -> list[int]:
     """Every process in a network namespace."""
     return [int(pid) for pid in run(["ip", "netns", "pids", namespace]).split()]
+
+
+def is_inside(pid: int, namespace: str) -> bool:
+    """Whether a process is in a network namespace."""
+    try:
+        return Path("/proc", str(pid), "ns", "net").samefile(SPACES_FOLDER / namespace)
+    except OSError:  # one of them has just gone
+        return False
 
 
 def listening_ports(pid: int) -> set[int]:

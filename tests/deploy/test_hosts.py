@@ -1,6 +1,7 @@
 """Hosts are apart, reach each other by name, can be cut off, and leave nothing behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.rehearsal import hosts
 from deploy.rehearsal.cable import Cable
 from deploy.rehearsal.commands import run
 from deploy.rehearsal.errors import OutOfTimeError, RehearsalError
@@ -144,6 +146,48 @@ def test_killing_a_host_spares_the_others_and_its_cable(tmp_path: Path) -> None:
         assert staying.poll() is None
         assert call(network["social"], "hub") is not None
     assert staying.wait() == -signal.SIGKILL, "hosts take what runs on them along"
+
+
+@pytest.fixture
+def slow_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ip netns exec` takes a while, as on a busy machine."""
+    real = shutil.which("ip")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    slow = folder / "ip"
+    slow.write_text(f'#!/bin/sh\n[ "$2" = exec ] && sleep 0.5\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("slow_entry")
+def test_a_program_is_on_its_host_as_soon_as_it_is_started(tmp_path: Path) -> None:
+    with joined_hosts(["hub"]) as network, (tmp_path / "log").open("wb") as log:
+        process = network["hub"].start(["sleep", "60"], log=log)
+        assert network["hub"].pids() == [process.pid]
+        assert network["hub"].kill_all() == 1
+        assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("slow_entry")
+def test_a_program_that_does_not_get_to_its_host_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "ENTRY_S", 0.1)
+    with (
+        joined_hosts(["hub"]) as network,
+        (tmp_path / "log").open("wb") as log,
+        pytest.raises(OutOfTimeError, match="hub: sleep did not start within"),
+    ):
+        network["hub"].start(["sleep", "60"], log=log)
+
+
+def test_a_program_that_is_not_there_has_ended_when_started(tmp_path: Path) -> None:
+    with joined_hosts(["hub"]) as network, (tmp_path / "log").open("wb") as log:
+        process = network["hub"].start(["no-such-program"], log=log)
+        assert process.wait(timeout=10) != 0
+        assert network["hub"].pids() == []
+    assert "no-such-program" in (tmp_path / "log").read_text()
 
 
 def test_nothing_is_left_after_an_error() -> None:
