@@ -22,7 +22,7 @@ FederationError
 ├── IdentifierError           this party's own identifiers are unusable
 ├── NoSharedUserError         the intersection is empty
 ├── MaskReuseError            the same step would be masked twice
-└── EngineError               Flower's simulation engine does not start on this machine
+└── EngineError               Flower's simulation engine does not start, or loses a party
 """
 
 
@@ -115,4 +115,4 @@ class MaskReuseError(FederationError):
 
 
 class EngineError(FederationError):
-    """Flower's simulation engine does not start on this machine; the message says why."""
+    """Flower's simulation engine does not start here, or loses a party; the message says why."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, TypeAlias
 
@@ -20,11 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from federation.errors import MalformedError
+from federation.errors import EngineError, MalformedError
 from federation.exchange.flower_messages import answer_of, content_of
 
 HELLO: Final = "query.hello"  # asks a node who it is
 PARTY: Final = "party"  # its answer
+HELLO_TTL_S: Final = 600.0  # a process that starts on a busy machine takes minutes to answer
+HELLOS: Final = 3  # how often a node is asked before a run without it is given up
 
 Nodes: TypeAlias = Mapping[int, bytes]  # number → public key, PEM
 
@@ -84,31 +87,47 @@ def _key_of(text: str, read: Callable[[bytes], object]) -> bytes:
 class Introductions:
     """Parties that say who they are when they are asked: in a simulation, where none lies."""
 
-    def __init__(self, grid: Grid, parties: Collection[str], ttl_s: float = 120.0) -> None:
+    def __init__(self, grid: Grid, parties: Collection[str], ttl_s: float = HELLO_TTL_S) -> None:
         """Ask nodes of `grid`, which have `ttl_s` seconds to answer with a name of `parties`."""
         self._grid = grid
         self._parties = frozenset(parties)
         self._ttl_s = ttl_s
-        self._asked: set[int] = set()
+        self._asked: Counter[int] = Counter()  # how often, by node
         self._awaited: dict[str, int] = {}  # message → node
         self._known: dict[int, str] = {}
 
     def names(self, nodes: Nodes) -> Mapping[int, str]:
-        """Ask nodes that are new, and take in who has answered by now."""
+        """Ask nodes that are new, and take in who has answered by now.
+
+        Raises:
+            EngineError: Flower had no answer of a node, however often it was asked.
+        """
         for node in nodes:
-            if node not in self._asked:
-                self._asked.add(node)
-                message = Message(content_of({}), node, HELLO, ttl=self._ttl_s)
-                self._awaited.update((sent, node) for sent in self._grid.push_messages([message]))
+            if not self._asked[node]:
+                self._ask(node)
         for reply in self._grid.pull_messages(list(self._awaited)) if self._awaited else ():
             self._meet(reply)
         return {node: name for node, name in self._known.items() if node in nodes}
+
+    def _ask(self, node: int) -> None:
+        self._asked[node] += 1
+        message = Message(content_of({}), node, HELLO, ttl=self._ttl_s)
+        self._awaited.update((sent, node) for sent in self._grid.push_messages([message]))
 
     def _meet(self, reply: Message) -> None:
         node = self._awaited.pop(reply.metadata.reply_to_message_id, None)
         answer = answer_of(reply, party=f"node {node}", order=0)
         name = answer.values.get(PARTY)
-        if node is None or name not in self._parties or name in self._known.values():
+        if node is not None and reply.has_error() and answer.failure:
+            self._ask_again(node, answer.failure)
+        elif node is None or name not in self._parties or name in self._known.values():
             logger.warning("node %s is left alone: %s", node, answer.failure or f"it is {name!r}")
-            return
-        self._known[node] = str(name)
+        else:
+            self._known[node] = str(name)
+
+    def _ask_again(self, node: int, failure: str) -> None:
+        """What Flower lost, or brought too late on a busy machine, says nothing of the node."""
+        if self._asked[node] == HELLOS:
+            raise EngineError(f"{failure}; it was asked {HELLOS} times who it is")
+        logger.warning("%s; it is asked again who it is", failure)
+        self._ask(node)

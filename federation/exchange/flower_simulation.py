@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
 # Else Ray prints a trace of its own when this process is asked to end.
 os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of its change
+# Parties do the work of a run: with Ray's 15 they stand still wherever others compute.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid
@@ -180,13 +183,27 @@ def _start(ray: Any, processes: int, folder: Path) -> None:  # noqa: ANN401 - a 
 def _failure(ray: Any, processes: int, folder: Path) -> Exception | None:  # noqa: ANN401
     """What a start of Ray's failed with that may not happen again; None once it runs."""
     try:
-        ray.init(**_settings(processes), _temp_dir=str(folder))
+        with _whole_or_not_at_all():
+            ray.init(**_settings(processes), _temp_dir=str(folder))
     except ValueError as error:
         raise EngineError(f"Ray does not take its settings: {error}") from error
     except Exception as error:  # noqa: BLE001 - Ray raises bare ones when a part is late
         ray.shutdown()
         return error
     return None
+
+
+@contextmanager
+def _whole_or_not_at_all() -> Iterator[None]:
+    """End what Ray had started when its start fails: `ray.shutdown` knows nothing of it."""
+    try:
+        yield
+    except BaseException as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            node: Any = frame.f_locals.get("self")  # one of Ray's, where it was being made
+            if hasattr(node, "kill_all_processes"):
+                node.kill_all_processes(check_alive=False, wait=True)
+        raise
 
 
 def _settings(processes: int) -> dict[str, Any]:

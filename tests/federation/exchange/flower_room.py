@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.linkstate import InMemoryLinkState, LinkStateFactory
@@ -75,6 +75,14 @@ class Room:
             run_id=RUN, node_id=node, node_config={}, state=RecordDict(), run_config={}
         )
         self.reply(app(message, context))
+
+    def outlive(self, node: int) -> None:
+        """Have a node take the next message, and an hour go by."""
+        self.take(node).metadata.__dict__["_created_at"] -= HOUR_S
+
+    def fail(self, node: int) -> None:
+        """Have Flower find no answer of a node's to the next message."""
+        self.reply(Message(Error(code=2, reason="gone"), reply_to=self.take(node)))
 
     def reply(self, message: Message) -> None:
         message.metadata.__dict__["_message_id"] = str(uuid4())

@@ -64,7 +64,11 @@ def tell(party: str, order: Order) -> Order:
         file.write("here")
     while len(list(Path(str(order["meet"])).iterdir())) < len(PARTIES):
         time.sleep(0.05)  # a joint session: everyone waits for everyone
-    return {"process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+    return {
+        "process": os.getpid(),
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "niceness": os.nice(0),
+    }
 
 
 def listeners(process: int) -> set[str]:
@@ -150,6 +154,10 @@ def test_every_party_works_in_a_process_of_its_own_at_the_same_time(seen: Seen) 
     assert len(processes) == 2
     assert os.getpid() not in processes
     assert {seen.answers[party].values["threads"] for party in PARTIES} == {"1"}
+
+
+def test_a_party_computes_with_the_priority_of_who_started_the_run(seen: Seen) -> None:
+    assert {seen.answers[party].values["niceness"] for party in PARTIES} == {os.nice(0)}
 
 
 def test_a_partys_error_is_told_by_its_kind(seen: Seen) -> None:
@@ -333,6 +341,23 @@ def test_an_engine_that_comes_up_at_the_second_start_runs(
     simulate_apps(Leader(host=host, stop=no_stop), tell, PARTIES)
     assert len(starts) == 1
     assert online == [set(PARTIES)]
+
+
+def test_nothing_is_left_of_a_start_that_fails_half_way(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    started: list[int] = []
+
+    def late(node: object) -> None:
+        started[len(started) :] = [each for each in children(os.getpid()) if each not in before]
+        raise TimeoutError("the raylet is late")
+
+    before = children(os.getpid())
+    monkeypatch.setattr(import_module("ray._private.node").Node, "start_ray_processes", late)
+    with pytest.raises(EngineError, match="did not start in 3 attempts: the raylet is late"):
+        simulate_apps(Leader(host=whoever, stop=no_stop), tell, PARTIES)
+    assert len(started) >= STARTS, "every attempt starts its server first"
+    assert not [each for each in started if runs(each)]
 
 
 @pytest.mark.usefixtures("seen")

@@ -10,7 +10,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.superlink.grid import HttpGrid, InMemoryGrid
 
-from federation.errors import MalformedError, PeerLostError, TooLargeError
+from federation.errors import EngineError, MalformedError, PeerLostError, TooLargeError
 from federation.exchange.flower import (
     MESSAGE_TTL_S,
     FlowerSteering,
@@ -18,7 +18,7 @@ from federation.exchange.flower import (
     client_app,
     server_app,
 )
-from federation.exchange.flower_directory import Introductions, KnownKeys
+from federation.exchange.flower_directory import HELLOS, Introductions, KnownKeys
 from federation.exchange.flower_messages import (
     MAX_REASON_CHARACTERS,
     MAX_VALUE_BYTES,
@@ -152,7 +152,7 @@ def test_a_reply_survives_that_its_node_was_away_when_it_was_asked_for(
     number = flower.order("item")
     message = flower.room.take(flower.nodes["item"])
     flower.room.down(flower.nodes["item"])
-    for _ in range(3):
+    for _ in range(HELLOS):
         away = flower.answer()
         assert (away.order, away.unreachable) == (number, True)
         assert away.failure == "the node of item is not connected"
@@ -295,22 +295,58 @@ def test_an_order_says_how_long_it_is_good_for(flower: Federation) -> None:
 
 def test_a_simulated_party_says_who_it_is(caplog: pytest.LogCaptureFixture) -> None:
     room = Room()
-    nodes = [room.register(name) for name in (b"1", b"2", b"3", b"4", b"5")]
+    nodes = [room.register(name) for name in (b"1", b"2", b"3", b"4")]
     directory = Introductions(room.grid, ["item", "social"])
     steering = FlowerSteering(room.grid, directory)
     assert steering.online() == frozenset()
-    for node, name in zip(nodes[:4], ("item", "item", "nobody", "social"), strict=True):
+    for node, name in zip(nodes, ("item", "item", "nobody", "social"), strict=True):
         room.work(node, client_app(Node(name)))
-    room.reply(Message(Error(code=2, reason="gone"), reply_to=room.take(nodes[4])))
     with caplog.at_level(logging.WARNING):
         assert steering.online() == {"item", "social"}
         assert steering.online() == {"item", "social"}
     alone = [line for line in caplog.messages if "is left alone" in line]
-    assert len(alone) == 3
-    for reason in ("it is 'item'", "it is 'nobody'", "gone"):
+    assert len(alone) == 2
+    for reason in ("it is 'item'", "it is 'nobody'"):
         assert sum(reason in line for line in alone) == 1
     room.down(nodes[3])
     assert steering.online() == {"item"}
+
+
+def test_a_simulated_party_whose_answer_flower_lost_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    room = Room()
+    node = room.register(b"1")
+    steering = FlowerSteering(room.grid, Introductions(room.grid, ["item"]))
+    assert steering.online() == frozenset()
+    room.fail(node)
+    with caplog.at_level(logging.WARNING):
+        assert steering.online() == frozenset()
+    assert "gone; it is asked again" in caplog.text
+    room.work(node, client_app(Node("item")))
+    assert steering.online() == {"item"}
+
+
+def test_a_simulated_party_that_answers_too_late_is_asked_again() -> None:
+    room = Room()
+    node = room.register(b"1")
+    steering = FlowerSteering(room.grid, Introductions(room.grid, ["item"]))
+    assert steering.online() == frozenset()
+    room.outlive(node)
+    assert steering.online() == frozenset()
+    room.work(node, client_app(Node("item")))
+    assert steering.online() == {"item"}
+
+
+def test_a_simulated_party_that_never_answers_ends_the_run() -> None:
+    room = Room()
+    node = room.register(b"1")
+    steering = FlowerSteering(room.grid, Introductions(room.grid, ["item"]))
+    for _ in range(HELLOS):
+        assert steering.online() == frozenset()
+        room.fail(node)
+    with pytest.raises(EngineError, match=f"no answer of node {node} .*: gone; .* asked 3 times"):
+        steering.online()
 
 
 class Talkative(InMemoryGrid):
