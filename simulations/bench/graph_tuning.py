@@ -33,7 +33,7 @@ class GraphExtent:
     """
 
     model: Song2VecConfig = field(default_factory=lambda: Song2VecConfig(epochs=16))
-    factors: tuple[float, ...] = (0.4, 0.8, 1.6)
+    factors: tuple[float, ...] = (0.4, 0.8, 1.6, 3.2, 6.4)
     floors: tuple[float, ...] = (0.01, 0.1)
     popularities: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375)
     epochs: tuple[int, ...] = (10,)
