@@ -123,6 +123,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     meet = tmp_path_factory.mktemp("meet")
     seen = Seen()
 
+    others = children(os.getpid())  # of other tests
+
     def host(steering: Steering) -> None:
         parties = (*PARTIES, "forum")
         while steering.online() != set(parties):
@@ -136,7 +138,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         seen.folder = Path(os.environ["FLWR_HOME"])
         seen.modes = {path.name: path.stat().st_mode & 0o777 for path in seen.folder.iterdir()}
         seen.modes["."] = seen.folder.stat().st_mode & 0o777
-        seen.processes = children(os.getpid())
+        seen.processes = [each for each in children(os.getpid()) if each not in others]
         for process in seen.processes:
             seen.addresses |= listeners(process)
         raise ConnectionError("the leader's own")
