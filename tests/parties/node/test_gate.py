@@ -218,7 +218,8 @@ def test_a_silent_connection_is_closed_and_does_not_shut_out_others(
     begun = time.monotonic()
     assert exchange(gate, b"POST / HTTP/1.1\r\nX: ") == b""
     assert 0.5 < time.monotonic() - begun < 5
-    assert gate.post(ACTIVATE, signed_headers(social), activation(social)).status_code == 200
+    answer = gate.post(ACTIVATE, signed_headers(social), activation(social))
+    assert answer.status_code in (200, 412)  # Flower's own for a node that is active already
 
 
 def test_one_address_may_not_hold_every_connection(

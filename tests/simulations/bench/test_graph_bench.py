@@ -112,12 +112,19 @@ def test_a_true_graph_recalls_far_more_than_popularity_and_a_shuffled_one_does_n
     assert real > 0.1
 
 
+def timeless(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without what depends on how busy this machine is."""
+    systems = {
+        name: {score: value for score, value in scores.items() if score != "milliseconds"}
+        for name, scores in report["systems"].items()
+    }
+    return {**report, "systems": systems}
+
+
 def test_the_same_seed_gives_the_same_figures(folder: Path, report: dict[str, Any]) -> None:
     told: list[str] = []
     again = run_graph_bench(data=str(folder), extent=SMALL, progress=told.append)
-    for each in (*again["systems"].values(), *report["systems"].values()):
-        each.pop("milliseconds", None)
-    assert again == report
+    assert timeless(again) == timeless(report)
     assert told[0] == "reading"
     assert told[-1] == "asking kg"
 
