@@ -25,7 +25,7 @@ from federation.protocol.messages import (
 from tests.federation.exchange.line import AGREEMENT, JOB, NAMES, Line, greet_all, identity_of
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def links() -> dict[str, Link]:
     return Line().greeted()
 
