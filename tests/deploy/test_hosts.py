@@ -18,6 +18,7 @@ from deploy.rehearsal.cable import Cable
 from deploy.rehearsal.commands import run
 from deploy.rehearsal.errors import OutOfTimeError, RehearsalError
 from deploy.rehearsal.hosts import NAMES_FOLDER, PREFIX, Cut, Host, Network, joined_hosts
+from tests.processes import runs
 
 pytestmark = pytest.mark.usefixtures("real_hosts")
 ECHO = str(Path(__file__).with_name("echo.py"))
@@ -232,14 +233,6 @@ def test_a_rehearsal_that_is_asked_to_end_takes_its_hosts_along() -> None:
     assert not set(names) & set(spaces())
 
 
-def alive(pid: str) -> bool:
-    """Whether a process runs; one that only waits for its parent to notice its end does not."""
-    try:
-        return Path("/proc", pid, "cmdline").read_bytes() != b""
-    except OSError:
-        return False
-
-
 def test_what_a_killed_rehearsal_left_is_removed_by_the_next_one() -> None:
     process, names = hold()
     running = run(["ip", "netns", "pids", names[0]]).split()
@@ -250,7 +243,7 @@ def test_what_a_killed_rehearsal_left_is_removed_by_the_next_one() -> None:
         left = set(names) - {network.switch, network["other"].namespace}
         assert not left & set(spaces())
     assert running
-    assert not any(alive(pid) for pid in running)
+    assert not any(runs(int(pid)) for pid in running)
 
 
 def test_two_rehearsals_do_not_meet(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,9 +35,9 @@ from federation.exchange.flower_simulation import (
 from federation.exchange.steering import Answer, Order, Steering
 from tests.federation.exchange.engine_run import PARTIES
 from tests.federation.exchange.flower_room import Room
+from tests.processes import PROC, descendants, runs, wait_for_the_end_of
 
 DEADLINE_S = 60.0
-PROC = Path("/proc")
 
 # Ray does not collect the processes that it ends, in whichever test that is noticed.
 pytestmark = pytest.mark.filterwarnings(
@@ -73,7 +74,10 @@ def tell(party: str, order: Order) -> Order:
 
 def listeners(process: int) -> set[str]:
     """Addresses that a process listens on, as the kernel writes them."""
-    links = [str(link.readlink()) for link in (PROC / str(process) / "fd").iterdir()]
+    links = []
+    for link in (PROC / str(process) / "fd").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            links.append(str(link.readlink()))
     sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
     lines = [
         line.split()
@@ -81,30 +85,6 @@ def listeners(process: int) -> set[str]:
         for line in (PROC / "net" / table).read_text().splitlines()[1:]
     ]
     return {line[1].split(":")[0] for line in lines if line[3] == "0A" and line[9] in sockets}
-
-
-def children(process: int) -> list[int]:
-    """A process's descendants."""
-    found: list[int] = []
-    for task in (PROC / str(process) / "task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children(int(child))]
-    return found
-
-
-def wait_for_the_end_of(processes: Sequence[int]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while alive := [each for each in processes if runs(each)]:
-        assert time.monotonic() < deadline, alive
-        time.sleep(0.1)
-
-
-def runs(process: int) -> bool:
-    """Whether it is there, and not only its exit code that nobody has asked for."""
-    try:
-        return "\nState:\tZ" not in (PROC / str(process) / "status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @dataclass
@@ -123,7 +103,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     meet = tmp_path_factory.mktemp("meet")
     seen = Seen()
 
-    others = children(os.getpid())  # of other tests
+    others = descendants(os.getpid())  # of other tests
 
     def host(steering: Steering) -> None:
         parties = (*PARTIES, "forum")
@@ -138,7 +118,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         seen.folder = Path(os.environ["FLWR_HOME"])
         seen.modes = {path.name: path.stat().st_mode & 0o777 for path in seen.folder.iterdir()}
         seen.modes["."] = seen.folder.stat().st_mode & 0o777
-        seen.processes = [each for each in children(os.getpid()) if each not in others]
+        seen.processes = [each for each in descendants(os.getpid()) if each not in others]
         for process in seen.processes:
             seen.addresses |= listeners(process)
         raise ConnectionError("the leader's own")
@@ -227,7 +207,7 @@ def test_nothing_is_left_of_a_run_that_is_asked_to_end(
     folder = Path(engine.stdout.readline().strip())
     assert folder.is_dir()
     assert engine.stdout.readline() == "at work\n"
-    started = children(engine.pid)
+    started = descendants(engine.pid)
     engine.send_signal(number)
     assert engine.wait(HOST_GRACE_S + 5) != 0
     wait_for_the_end_of(started)
@@ -241,7 +221,7 @@ def test_nothing_runs_on_when_the_engine_is_killed(engine: "subprocess.Popen[str
     assert engine.stdout is not None
     folder = Path(engine.stdout.readline().strip())
     assert engine.stdout.readline() == "at work\n"
-    started = children(engine.pid)
+    started = descendants(engine.pid)
     engine.kill()
     wait_for_the_end_of(started)
     for path in sorted(folder.rglob("*"), reverse=True):  # nobody was left to do it
@@ -351,10 +331,10 @@ def test_nothing_is_left_of_a_start_that_fails_half_way(
     started: list[int] = []
 
     def late(node: object) -> None:
-        started[len(started) :] = [each for each in children(os.getpid()) if each not in before]
+        started[len(started) :] = [each for each in descendants(os.getpid()) if each not in before]
         raise TimeoutError("the raylet is late")
 
-    before = children(os.getpid())
+    before = descendants(os.getpid())
     monkeypatch.setattr(import_module("ray._private.node").Node, "start_ray_processes", late)
     with pytest.raises(EngineError, match="did not start in 3 attempts: the raylet is late"):
         simulate_apps(Leader(host=whoever, stop=no_stop), tell, PARTIES)

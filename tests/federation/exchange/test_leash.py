@@ -7,7 +7,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -16,6 +15,9 @@ import pytest
 
 from federation.exchange import leash
 from federation.exchange.leash import ORPHANED, PR_SET_PDEATHSIG, become, leashed
+from tests.processes import runs, wait_for_the_end_of
+
+SOON_S = 10.0  # programs here end by themselves after a minute
 
 SLEEPER = [
     sys.executable,
@@ -44,40 +46,25 @@ time.sleep(60)
 """
 
 
-def gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"  # it waits for whoever adopted it
-
-
-def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while not gone(pid):
-        assert time.monotonic() < deadline, "it outlives who started it"
-        time.sleep(0.02)
-
-
 def killed_parents_child(program: list[str], word: str) -> int:
     """Have a process start `program`, kill that process, and return the program's pid."""
     command = [sys.executable, "-c", PARENT, json.dumps(program), word]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert not gone(pid)
+        assert runs(pid)
         parent.kill()
     return pid
 
 
 def test_a_program_dies_when_its_parent_is_killed() -> None:
-    wait_until_gone(killed_parents_child(SLEEPER, "SIGKILL"))
+    wait_for_the_end_of([killed_parents_child(SLEEPER, "SIGKILL")], SOON_S)
 
 
 def test_a_program_may_sign_off_when_its_parent_is_killed(tmp_path: Path) -> None:
     signed = tmp_path / "signed"
     program = [sys.executable, "-I", "-S", "-c", POLITE, str(signed)]
-    wait_until_gone(killed_parents_child(program, "SIGTERM"))
+    wait_for_the_end_of([killed_parents_child(program, "SIGTERM")], SOON_S)
     assert signed.exists()
 
 

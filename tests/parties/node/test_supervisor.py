@@ -29,6 +29,7 @@ from parties.one_thread import ONE_THREAD
 from parties.role import Role
 from tests.parties.node.conftest import NodeMaker
 from tests.parties.node.nodes import wait_until
+from tests.processes import runs, wait_for_the_end_of
 
 PATIENCE_S = 40.0
 UP = """
@@ -76,10 +77,6 @@ def children(party: PartyFile) -> dict[str, int]:
     return {child["name"]: child["pid"] for child in status["children"]}
 
 
-def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
 def log_lines(party: PartyFile) -> list[Mapping[str, Any]]:
     return [json.loads(each) for each in (party.paths.log / "node.jsonl").read_text().splitlines()]
 
@@ -89,12 +86,12 @@ def test_a_node_ends_with_all_its_processes_when_it_is_asked(partner: PartyFile)
         assert is_up(partner.state)
         pids = children(partner)
         assert set(pids) == {"supernode", "executor"}
-        assert all(alive(pid) for pid in pids.values())
+        assert all(runs(pid) for pid in pids.values())
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
         assert time.monotonic() - begun < 30
-    assert not any(alive(pid) for pid in pids.values())
+    assert not any(runs(pid) for pid in pids.values())
     assert not is_up(partner.state)
     assert log_lines(partner)[-1]["event"] == "node_stopped"
     status = read_status(partner.paths.status)
@@ -107,7 +104,7 @@ def test_nothing_outlives_a_node_that_is_killed(partner: PartyFile) -> None:
         pids = children(partner)
         process.kill()
         process.wait()
-    wait_until(lambda: not any(alive(pid) for pid in pids.values()))
+    wait_for_the_end_of(pids.values())
     assert not is_up(partner.state)
 
 

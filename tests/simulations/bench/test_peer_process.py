@@ -11,6 +11,7 @@ import pytest
 from parties.one_thread import ONE_THREAD
 from simulations.bench.peer_process import Interpreter
 from simulations.errors import PeerMissingError
+from tests.processes import wait_for_the_end_of
 
 HERE = Interpreter(python=Path(sys.executable), name="a peer")
 
@@ -69,8 +70,7 @@ def test_what_a_peer_started_ends_with_it(tmp_path: Path) -> None:
     wrapper.chmod(0o700)
     with pytest.raises(PeerMissingError, match="within 1 seconds"):
         Interpreter(python=wrapper, name="a peer", seconds=1).run()
-    status = Path(f"/proc/{started.read_text().strip()}/stat")
-    assert not status.exists() or status.read_text().split()[2] == "Z"  # dead, not yet reaped
+    wait_for_the_end_of([int(started.read_text())])
 
 
 def test_a_peer_that_dies_tells_the_last_line_of_its_error(tmp_path: Path) -> None:
