@@ -4,7 +4,7 @@ Rules:
 1. A joint session needs every party at once, so there are as many processes as parties: with
    fewer, those at work would wait for those that never start.
 2. Nothing is left behind: Ray's files lie in a folder that goes when the run ends, however it
-   ends, and its processes end with the thread that started them.
+   ends, and its processes end with the thread that started them, or with a start that failed.
 3. Nothing is offered to the network: Ray listens on loopback only.
 4. The leader is called once: Ray runs before Flower begins, and only its start is tried again.
 """

@@ -312,28 +312,18 @@ def test_a_simulated_party_says_who_it_is(caplog: pytest.LogCaptureFixture) -> N
     assert steering.online() == {"item"}
 
 
-def test_a_simulated_party_whose_answer_flower_lost_is_asked_again(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("happens", [Room.fail, Room.outlive], ids=["lost", "too late"])
+def test_a_simulated_party_whose_answer_does_not_come_is_asked_again(
+    happens: Callable[[Room, int], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     room = Room()
     node = room.register(b"1")
     steering = FlowerSteering(room.grid, Introductions(room.grid, ["item"]))
     assert steering.online() == frozenset()
-    room.fail(node)
+    happens(room, node)
     with caplog.at_level(logging.WARNING):
         assert steering.online() == frozenset()
-    assert "gone; it is asked again" in caplog.text
-    room.work(node, client_app(Node("item")))
-    assert steering.online() == {"item"}
-
-
-def test_a_simulated_party_that_answers_too_late_is_asked_again() -> None:
-    room = Room()
-    node = room.register(b"1")
-    steering = FlowerSteering(room.grid, Introductions(room.grid, ["item"]))
-    assert steering.online() == frozenset()
-    room.outlive(node)
-    assert steering.online() == frozenset()
+    assert "it is asked again" in caplog.text
     room.work(node, client_app(Node("item")))
     assert steering.online() == {"item"}
 
